@@ -1,0 +1,236 @@
+#include "array/elementwise.h"
+
+#include <optional>
+#include <string>
+
+#include "array/compare.h"
+#include "array/copy.h"
+#include "array/iterate.h"
+#include "array/loader.h"
+#include "array/overlap.h"
+#include "array/promote.h"
+#include "array/split.h"
+#include "platform/topology.h"
+#include "simd/kernels.h"
+
+namespace spanflow::array {
+namespace {
+
+using base::Kind;
+using base::Status;
+
+constexpr size_t kMaxInputs = 3;
+
+// The kernel and the kinds of its operands.
+struct Kernel {
+  simd::ElementwiseKernel fn;
+  Kind in[kMaxInputs];
+  Kind out;
+};
+
+std::span<const int64_t> Spanned(const base::Dims& dims) {
+  return {dims.data(), static_cast<size_t>(dims.size())};
+}
+
+Status CheckOperands(simd::Op op, std::span<const View> in, const View& out) {
+  const simd::OpInfo& info = simd::InfoOf(op);
+  if (in.size() != static_cast<size_t>(info.arity)) {
+    return Status::Type(std::string(info.name) + " takes " + std::to_string(info.arity) +
+                        " operands, " + std::to_string(in.size()) + " were given");
+  }
+  bool numeric = out.dtype().numeric();
+  for (const View& view : in) numeric = numeric && view.dtype().numeric();
+  if (!numeric) {
+    return Status::Type(std::string(info.name) +
+                        " needs numeric arrays; take a field of a record array, as in a['x']");
+  }
+  if (out.readonly) return Status::Value("output array is read-only");
+  return Status::Ok();
+}
+
+base::Result<Kernel> ChooseKernel(simd::Op op, std::span<const View> in, Kind compute) {
+  Kernel kernel;
+  const simd::OpInfo& info = simd::InfoOf(op);
+  for (size_t i = 0; i < in.size(); ++i) kernel.in[i] = compute;
+  if (info.rule == simd::TypeRule::kSelect) kernel.in[0] = Kind::kBool;
+  kernel.out = KernelResult(op, compute);
+  if (info.rule == simd::TypeRule::kCompare && compute == Kind::kF64) {
+    const MixedCompare mixed = FindMixedCompare(op, in[0].dtype().kind(), in[1].dtype().kind());
+    if (mixed.run != nullptr) {
+      kernel.fn.run = mixed.run;
+      kernel.in[0] = mixed.first;
+      kernel.in[1] = mixed.second;
+      return kernel;
+    }
+  }
+  kernel.fn = simd::FindKernel(op, compute);
+  if (kernel.fn.run == nullptr) {
+    return Status::Type(std::string(info.name) + " is not defined for " +
+                        base::DType(compute).Name());
+  }
+  return kernel;
+}
+
+bool IsNative(const View& view, Kind kind) {
+  return view.dtype().kind() == kind && !view.dtype().swapped();
+}
+
+// An output that does not fit into the last cache would only push everything else out of it.
+bool WorthStreaming(int64_t output_bytes) {
+  constexpr int64_t kSurelyFits = int64_t{1} << 20;
+  return output_bytes > kSurelyFits && output_bytes > platform::Caches().last_level;
+}
+
+// Every operand is memory without gaps in the same order: the kernel runs on it as it lies.
+struct DenseRun {
+  simd::ElementwiseFn fn;
+  size_t arity;
+  const std::byte* in[kMaxInputs];
+  int64_t in_size[kMaxInputs];
+  std::byte* out;
+  int64_t out_size;
+
+  void operator()(int64_t begin, int64_t end) const {
+    const void* from[kMaxInputs];
+    for (size_t i = 0; i < arity; ++i) from[i] = in[i] + begin * in_size[i];
+    fn(from, out + begin * out_size, static_cast<size_t>(end - begin));
+  }
+};
+
+// Fills `run` if the operands allow it. `in_place` says whether the output is also an input.
+bool MakeDense(const Kernel& kernel, std::span<const View> in, const View& out, int64_t n,
+               DenseRun* run, bool* in_place) {
+  if (!IsNative(out, kernel.out)) return false;
+  const bool c_order = out.layout.c_contiguous();
+  if (!c_order && !out.layout.f_contiguous()) return false;
+  run->arity = in.size();
+  run->out = out.data;
+  run->out_size = out.dtype().itemsize();
+  *in_place = false;
+  for (size_t i = 0; i < in.size(); ++i) {
+    const View& view = in[i];
+    if (!IsNative(view, kernel.in[i]) || !(view.layout.shape == out.layout.shape)) return false;
+    if (!(c_order ? view.layout.c_contiguous() : view.layout.f_contiguous())) return false;
+    run->in[i] = view.data;
+    run->in_size[i] = view.dtype().itemsize();
+    if (view.data == out.data && run->in_size[i] == run->out_size) {
+      *in_place = true;
+    } else if (view.data < out.data + n * run->out_size &&
+               out.data < view.data + n * run->in_size[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The general case: blocks through loaders and a storer.
+struct BlockRun {
+  simd::ElementwiseFn fn;
+  size_t arity;
+  int64_t block = kNoLimit;
+  LoadPlan loads[kMaxInputs];
+  StorePlan store;
+
+  void operator()(int64_t begin, int64_t end) const {
+    Scratch scratch[kMaxInputs + 1];
+    Loader loaders[kMaxInputs];
+    Storer storer;
+    for (size_t i = 0; i < arity; ++i) loaders[i].Start(&loads[i], &scratch[i], begin);
+    storer.Start(&store, &scratch[kMaxInputs], begin);
+    while (begin < end) {
+      int64_t n = storer.Prefer(std::min(block, end - begin));
+      for (size_t i = 0; i < arity; ++i) n = loaders[i].Prefer(n);
+      const void* from[kMaxInputs];
+      for (size_t i = 0; i < arity; ++i) from[i] = loaders[i].Next(n);
+      fn(from, storer.Begin(n), static_cast<size_t>(n));
+      storer.End(n);
+      begin += n;
+    }
+  }
+};
+
+// Makes the load plan of one input; an input that overlaps the output is copied first.
+Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder& order,
+                 const RunOptions& options, std::optional<View>* copy, LoadPlan* plan,
+                 bool* in_place) {
+  const View* in = &given;
+  base::Dims strides;
+  if (!BroadcastStrides(in->layout, out.layout.shape, &strides)) {
+    return Status::Value("an operand of shape " + base::ToString(in->layout.shape) +
+                         " cannot be broadcast to the output's shape " +
+                         base::ToString(out.layout.shape));
+  }
+  const Overlap overlap = FindOverlap(
+      Spanned(out.layout.shape), {in->data, Spanned(strides), in->dtype().itemsize()},
+      {out.data, Spanned(out.layout.strides), out.dtype().itemsize()});
+  if (overlap == Overlap::kSame) *in_place = true;
+  if (overlap == Overlap::kPartial) {
+    SPANFLOW_ASSIGN(*copy, CopyToNew(given, given.dtype(), false, options));
+    in = &**copy;
+    BroadcastStrides(in->layout, out.layout.shape, &strides);
+  }
+  MakeWalk(in->data, Spanned(out.layout.shape), Spanned(strides), order, &plan->walk);
+  plan->Make(in->dtype(), kind);
+  return Status::Ok();
+}
+
+Status RunGeneral(const Kernel& kernel, std::span<const View> in, const View& out,
+                  const RunOptions& options) {
+  const int64_t n = out.size();
+  const AxisOrder order =
+      OrderByStrides(Spanned(out.layout.shape), Spanned(out.layout.strides));
+  std::optional<View> copies[kMaxInputs];
+  BlockRun run;
+  run.arity = in.size();
+  bool in_place = false;
+  int64_t bytes = out.dtype().itemsize();
+  for (size_t i = 0; i < in.size(); ++i) {
+    SPANFLOW_TRY(PlanInput(in[i], kernel.in[i], out, order, options, &copies[i], &run.loads[i],
+                           &in_place));
+    run.block = std::min(run.block, run.loads[i].capacity);
+    bytes += in[i].dtype().itemsize();
+  }
+  MakeWalk(out.data, Spanned(out.layout.shape), Spanned(out.layout.strides), order,
+           &run.store.walk);
+  run.store.Make(out.dtype(), kernel.out);
+  run.block = std::min(run.block, run.store.capacity);
+  const bool stream = kernel.fn.stream != nullptr && !in_place && run.store.in_place &&
+                      WorthStreaming(n * out.dtype().itemsize());
+  run.fn = stream ? kernel.fn.stream : kernel.fn.run;
+  Split(n, bytes, options, run);
+  return Status::Ok();
+}
+
+}  // namespace
+
+Status Elementwise(simd::Op op, std::span<const View> in, Kind compute, const View& out,
+                   const RunOptions& options) {
+  SPANFLOW_TRY(CheckOperands(op, in, out));
+  SPANFLOW_ASSIGN(const Kernel kernel, ChooseKernel(op, in, compute));
+  RunScope scope;
+  for (const View& view : in) SPANFLOW_TRY(scope.Add(view));
+  SPANFLOW_TRY(scope.Add(out));
+  const int64_t n = out.size();
+  DenseRun dense;
+  bool in_place;
+  if (MakeDense(kernel, in, out, n, &dense, &in_place)) {
+    int64_t bytes = dense.out_size;
+    for (size_t i = 0; i < dense.arity; ++i) bytes += dense.in_size[i];
+    const bool stream =
+        kernel.fn.stream != nullptr && !in_place && WorthStreaming(n * dense.out_size);
+    dense.fn = stream ? kernel.fn.stream : kernel.fn.run;
+    Split(n, bytes, options, dense);
+  } else if (n > 0) {
+    SPANFLOW_TRY(RunGeneral(kernel, in, out, options));
+  } else {
+    base::Dims strides;
+    for (const View& view : in) {
+      if (!BroadcastStrides(view.layout, out.layout.shape, &strides)) {
+        return BroadcastTo(view.layout, out.layout.shape).TakeStatus();
+      }
+    }
+  }
+  return scope.Finish();
+}
+
+}  // namespace spanflow::array

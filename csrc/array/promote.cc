@@ -1,0 +1,170 @@
+#include "array/promote.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "simd/kernels.h"
+
+namespace spanflow::array {
+namespace {
+
+using base::Kind;
+using base::Result;
+using base::Status;
+using simd::TypeRule;
+
+int SizeOf(Kind kind) { return base::InfoOf(kind).itemsize; }
+
+Kind SignedOfSize(int size) {
+  if (size == 2) return Kind::kI16;
+  return size == 4 ? Kind::kI32 : Kind::kI64;
+}
+
+Kind PromoteIntegers(Kind a, Kind b) {
+  if (base::IsSigned(a) == base::IsSigned(b)) return SizeOf(a) >= SizeOf(b) ? a : b;
+  const Kind signed_kind = base::IsSigned(a) ? a : b;
+  const int unsigned_size = SizeOf(base::IsSigned(a) ? b : a);
+  if (SizeOf(signed_kind) > unsigned_size) return signed_kind;
+  return unsigned_size == 8 ? Kind::kF64 : SignedOfSize(2 * unsigned_size);
+}
+
+// The smallest float that holds every integer of the kind, or nearly so for 64 bits.
+Kind FloatFor(Kind kind) {
+  switch (SizeOf(kind)) {
+    case 1: return Kind::kF16;
+    case 2: return Kind::kF32;
+    default: return Kind::kF64;
+  }
+}
+
+// bool, integers and floats, at least one of them a float.
+Kind PromoteToFloat(Kind a, Kind b) {
+  if (!base::IsFloat(a)) std::swap(a, b);
+  if (!base::IsFloat(b)) {
+    if (b == Kind::kBool || SizeOf(b) == 1) return a;  // 8 bits fit into either 16-bit float
+    b = FloatFor(b);
+  }
+  if (a == b) return a;
+  if (SizeOf(a) == 2 && SizeOf(b) == 2) return Kind::kF32;  // f16 and bf16: neither holds the other
+  return SizeOf(a) >= SizeOf(b) ? a : b;
+}
+
+Kind PromoteReal(Kind a, Kind b) {
+  if (a == b || b == Kind::kBool) return a;
+  if (a == Kind::kBool) return b;
+  return base::IsFloat(a) || base::IsFloat(b) ? PromoteToFloat(a, b) : PromoteIntegers(a, b);
+}
+
+Kind ComplexFor(Kind real) {
+  return PromoteToFloat(real, Kind::kF32) == Kind::kF32 ? Kind::kC64 : Kind::kC128;
+}
+
+// What a Python scalar makes of the kind that the other operands have.
+Kind ApplyWeak(Kind kind, Weak weak) {
+  const bool whole = kind == Kind::kBool || base::IsInteger(kind);
+  switch (weak) {
+    case Weak::kInt: return kind == Kind::kBool ? Kind::kI64 : kind;
+    case Weak::kFloat: return whole ? Kind::kF64 : kind;
+    case Weak::kComplex:
+      if (base::IsComplex(kind)) return kind;
+      return whole ? Kind::kC128 : ComplexFor(kind);
+    default: return kind;
+  }
+}
+
+std::string TextOf(simd::KindSet kinds) {
+  std::string text;
+  const auto add = [&](simd::KindSet group, const char* name) {
+    if ((kinds & group) == 0) return;
+    if (!text.empty()) text += ", ";
+    text += name;
+  };
+  add(simd::kBoolKind, "bool");
+  add(simd::kIntegerKinds, "integers");
+  add(simd::kFloatKinds, "floats");
+  add(simd::kComplexKinds, "complex numbers");
+  return text;
+}
+
+const char* InsteadOf(simd::Op op) {
+  if (op == simd::Op::kSubtract) return "; use bitwise_xor (the ^ operator) instead";
+  if (op == simd::Op::kNegative) return "; use invert (the ~ operator) instead";
+  return "";
+}
+
+Status NotDefined(const char* name, simd::KindSet kinds, Kind kind, const char* instead) {
+  std::string given = kind == Kind::kBytes ? "bytes" : "records";
+  if (base::IsNumeric(kind)) given = base::InfoOf(kind).name;
+  return Status::Type(std::string(name) + " is not defined for " + given + ", it takes " +
+                      TextOf(kinds) + instead);
+}
+
+}  // namespace
+
+Kind Promote(Kind a, Kind b) {
+  if (!base::IsComplex(a) && !base::IsComplex(b)) return PromoteReal(a, b);
+  return ComplexFor(PromoteReal(RealKind(a), RealKind(b)));
+}
+
+Kind PromoteOperands(std::span<const OperandType> operands) {
+  bool any = false;
+  Kind kind = Kind::kBool;
+  Weak weak = Weak::kNone;
+  for (const OperandType& operand : operands) {
+    if (operand.weak != Weak::kNone) {
+      weak = std::max(weak, operand.weak);
+    } else {
+      kind = any ? Promote(kind, operand.kind) : operand.kind;
+      any = true;
+    }
+  }
+  // Without an array the scalars have their own kinds: what bool becomes beside them.
+  return ApplyWeak(kind, weak);
+}
+
+Kind KernelResult(simd::Op op, Kind compute) {
+  switch (simd::InfoOf(op).rule) {
+    case TypeRule::kCompare:
+    case TypeRule::kTruth: return Kind::kBool;
+    case TypeRule::kAbs: return RealKind(compute);
+    default: return compute;
+  }
+}
+
+Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operands) {
+  const simd::OpInfo& info = simd::InfoOf(op);
+  if (operands.size() != static_cast<size_t>(info.arity)) {
+    return Status::Type(std::string(info.name) + " takes " + std::to_string(info.arity) +
+                        " operands, " + std::to_string(operands.size()) + " were given");
+  }
+  for (const OperandType& operand : operands) {
+    if (operand.weak == Weak::kNone && !base::IsNumeric(operand.kind)) {
+      return NotDefined(info.name, info.kinds, operand.kind, "");
+    }
+  }
+  const bool select = info.rule == TypeRule::kSelect;
+  const Kind given = PromoteOperands(select ? operands.subspan(1) : operands);
+  Kind kind = given;
+  const bool whole = kind == Kind::kBool || base::IsInteger(kind);
+  if (whole && info.rule == TypeRule::kFloat) kind = FloatFor(kind);
+  if (whole && info.rule == TypeRule::kDivide) kind = Kind::kF64;
+  const Kind compute = ComputeKind(kind);
+  if (!simd::Contains(info.kinds, compute)) {
+    return NotDefined(info.name, info.kinds, given, given == Kind::kBool ? InsteadOf(op) : "");
+  }
+  Kind result = kind;
+  if (info.rule == TypeRule::kCompare || info.rule == TypeRule::kTruth) result = Kind::kBool;
+  if (info.rule == TypeRule::kAbs) result = RealKind(kind);
+  return OpTypes{kind, compute, result};
+}
+
+Result<Kind> ResolveReduction(simd::Reduction reduction, Kind operand) {
+  const simd::ReductionInfo& info = simd::InfoOf(reduction);
+  if (!base::IsNumeric(operand) || !simd::Contains(info.kinds, ComputeKind(operand))) {
+    return NotDefined(info.name, info.kinds, operand, "");
+  }
+  return simd::ResultKind(reduction, operand);
+}
+
+}  // namespace spanflow::array

@@ -1,0 +1,330 @@
+#include "array/reduce_axes.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "array/fold.h"
+#include "array/loader.h"
+#include "array/split.h"
+
+namespace spanflow::array {
+namespace {
+
+using simd::Accumulator;
+
+// A run of reduced elements shorter than this is not worth an accumulator of its own.
+constexpr int64_t kShortRow = 32;
+// The most tasks that rows are cut into for the sake of threads.
+constexpr int64_t kRowTasks = 64;
+constexpr int64_t kStateBytes = 32 << 10;
+
+int64_t Product(const int64_t* extents, int count) {
+  int64_t product = 1;
+  for (int i = 0; i < count; ++i) product *= extents[i];
+  return product;
+}
+
+std::span<const int64_t> Span(const int64_t* values, int count) {
+  return {values, static_cast<size_t>(count)};
+}
+
+// What both methods work on.
+struct Plan {
+  const AxesTask& task;
+  int64_t columns;  // results
+  int64_t rows;     // elements of each
+  Walk kept;        // of the input, over the results
+  Walk reduced;     // of the input, over the elements of one result
+  StorePlan store;  // of the results, in the order of `kept`
+  AxisOrder kept_order, reduced_order;
+
+  explicit Plan(const AxesTask& t)
+      : task(t),
+        columns(Product(t.kept_shape, t.kept)),
+        rows(Product(t.reduced_shape, t.reduced)),
+        kept_order(OrderByStrides(Span(t.kept_shape, t.kept), Span(t.kept_strides, t.kept))),
+        reduced_order(OrderByStrides(Span(t.reduced_shape, t.reduced),
+                                     Span(t.reduced_strides, t.reduced))) {
+    const auto shape = Span(t.kept_shape, t.kept);
+    MakeWalk(t.in, shape, Span(t.kept_strides, t.kept), kept_order, &kept);
+    MakeWalk(t.out, shape, Span(t.out_strides, t.kept), kept_order, &store.walk);
+    MakeWalk(t.in, Span(t.reduced_shape, t.reduced), Span(t.reduced_strides, t.reduced),
+             reduced_order, &reduced);
+    store.Make(*t.out_type, t.result);
+  }
+
+  int64_t bytes() const { return columns * rows * task.in_type->itemsize(); }
+  int64_t result_size() const { return store.convert.value_size; }
+};
+
+// By rows: every result has an accumulator, or one for each grain of a long row.
+class RowMethod {
+ public:
+  explicit RowMethod(const Plan& plan) : plan_(plan), kernels_(&plan.task.kernel, 1) {
+    load_.walk = plan.reduced;
+    load_.Make(*plan.task.in_type, plan.task.compute);
+  }
+
+  void Run(const RunOptions& options) {
+    if (plan_.rows > kGrain) return RunLong(options);
+    const int64_t row_bytes = plan_.rows * plan_.task.in_type->itemsize();
+    const int64_t grain = std::max<int64_t>(kChunkBytes / row_bytes, 1);
+    const auto body = [this](int64_t begin, int64_t end) { FoldRows(begin, end); };
+    if (plan_.bytes() <= kChunkBytes) return body(0, plan_.columns);
+    runtime::ParallelFor(plan_.columns, grain, body, options.threads);
+  }
+
+ private:
+  // Results [begin, end), each folded in one go.
+  void FoldRows(int64_t begin, int64_t end) const {
+    Scratch scratch;
+    Storer storer;
+    storer.Start(&plan_.store, &scratch, begin);
+    Cursor row;
+    row.Start(&plan_.kept, begin);
+    while (begin < end) {
+      const int64_t n = storer.Prefer(
+          std::min(end - begin, kRegisterBytes / std::max<int64_t>(plan_.result_size(), 16)));
+      auto* out = static_cast<std::byte*>(storer.Begin(n));
+      for (int64_t i = 0; i < n; ++i, row.Advance(1), out += plan_.result_size()) {
+        Accumulator acc;
+        plan_.task.kernel.init(&acc);
+        if (load_.in_place && load_.walk.single_run()) {
+          const std::byte* first = row.pointer() + (plan_.reduced.data - plan_.task.in);
+          plan_.task.kernel.update(&acc, first, static_cast<size_t>(plan_.rows));
+        } else {
+          FoldRange(load_, row.pointer() - plan_.task.in, 0, plan_.rows, kernels_, &acc);
+        }
+        plan_.task.kernel.finish(&acc, plan_.task.ddof, out);
+      }
+      storer.End(n);
+      begin += n;
+    }
+  }
+
+  // Rows of several grains: all grains of all rows are tasks, merged in order afterwards.
+  void RunLong(const RunOptions& options) {
+    const int64_t grains = (plan_.rows + kGrain - 1) / kGrain;
+    std::vector<Accumulator> partials(static_cast<size_t>(plan_.columns * grains));
+    const auto body = [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        Cursor row;
+        row.Start(&plan_.kept, t / grains);
+        const int64_t first = t % grains * kGrain;
+        Accumulator* acc = &partials[static_cast<size_t>(t)];
+        plan_.task.kernel.init(acc);
+        FoldRange(load_, row.pointer() - plan_.task.in, first,
+                  std::min(first + kGrain, plan_.rows), kernels_, acc);
+      }
+    };
+    runtime::ParallelFor(plan_.columns * grains, 4, body, options.threads);
+    Scratch scratch;
+    Storer storer;
+    storer.Start(&plan_.store, &scratch, 0);
+    for (int64_t c = 0; c < plan_.columns; ++c) {
+      Accumulator* acc = &partials[static_cast<size_t>(c * grains)];
+      for (int64_t g = 1; g < grains; ++g) plan_.task.kernel.merge(acc, acc + g);
+      plan_.task.kernel.finish(acc, plan_.task.ddof, storer.Begin(1));
+      storer.End(1);
+    }
+  }
+
+  const Plan& plan_;
+  Kernels kernels_;
+  LoadPlan load_;
+};
+
+// By columns: stripes of neighbouring results are folded row by row. Long columns are cut into
+// blocks of rows as well, whose states are merged in order.
+class ColumnMethod {
+ public:
+  explicit ColumnMethod(const Plan& plan) : plan_(plan), kernel_(plan.task.column) {
+    const AxesTask& task = plan.task;
+    load_.walk = plan.kept;
+    load_.Make(*task.in_type, task.compute);
+    value_size_ = load_.convert.value_size;
+    state_size_ = kernel_.width * base::InfoOf(kernel_.state_kind).itemsize;
+    const int64_t widest = std::max<int64_t>({value_size_, plan.result_size(), 4});
+    stripe_ = std::min({kRegisterBytes / widest, kStateBytes / state_size_, plan.columns});
+    stripes_ = (plan.columns + stripe_ - 1) / stripe_;
+    const int64_t per_stripe = stripe_ * plan.rows;
+    const int64_t most_blocks = std::max<int64_t>(kRowTasks / stripes_, 1);
+    row_blocks_ = std::clamp<int64_t>(per_stripe / kGrain, 1, most_blocks);
+    rows_per_block_ = (plan.rows + row_blocks_ - 1) / row_blocks_;
+    row_blocks_ = (plan.rows + rows_per_block_ - 1) / rows_per_block_;
+    MakeJoint();
+  }
+
+  void Run(const RunOptions& options) {
+    std::vector<std::byte> states;
+    if (row_blocks_ > 1) {
+      states.resize(static_cast<size_t>(row_blocks_ * plan_.columns * state_size_ + 64));
+      states_ = states.data() + (-reinterpret_cast<intptr_t>(states.data()) & 63);
+    }
+    const auto body = [this](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) RunTask(t / row_blocks_, t % row_blocks_);
+    };
+    const int64_t tasks = stripes_ * row_blocks_;
+    const int64_t task_bytes = std::max<int64_t>(plan_.bytes() / tasks, 1);
+    if (plan_.bytes() <= kChunkBytes) body(0, tasks);
+    else runtime::ParallelFor(tasks, std::max<int64_t>(kChunkBytes / task_bytes, 1), body,
+                              options.threads);
+    if (row_blocks_ > 1) MergeBlocks();
+  }
+
+ private:
+  // Where all columns together are narrower than a register, whole rows are loaded side by side:
+  // one walk over everything, the kept axes innermost.
+  void MakeJoint() {
+    joint_rows_ = stripes_ == 1 ? kRegisterBytes / value_size_ / plan_.columns : 0;
+    if (joint_rows_ < 2) return;
+    const AxesTask& task = plan_.task;
+    int64_t shape[base::kMaxDims], strides[base::kMaxDims];
+    AxisOrder order = plan_.reduced_order;
+    for (int i = 0; i < task.reduced; ++i) {
+      shape[i] = task.reduced_shape[i];
+      strides[i] = task.reduced_strides[i];
+    }
+    for (int i = 0; i < task.kept; ++i) {
+      shape[task.reduced + i] = task.kept_shape[i];
+      strides[task.reduced + i] = task.kept_strides[i];
+    }
+    for (int i = 0; i < plan_.kept_order.count; ++i) {
+      order.axis[order.count] = task.reduced + plan_.kept_order.axis[i];
+      order.flipped[order.count++] = plan_.kept_order.flipped[i];
+    }
+    const int axes = task.reduced + task.kept;
+    MakeWalk(task.in, Span(shape, axes), Span(strides, axes), order, &joint_.walk);
+    joint_.Make(*task.in_type, task.compute);
+    if (joint_.in_place && !plan_.kept.single_run()) joint_rows_ = 0;  // a run is not a whole row
+  }
+
+  int64_t FirstRow(int64_t block) const { return block * rows_per_block_; }
+  int64_t LastRow(int64_t block) const {
+    return std::min(plan_.rows, (block + 1) * rows_per_block_);
+  }
+  std::byte* StateOf(int64_t block, int64_t column) const {
+    return states_ + (block * plan_.columns + column) * state_size_;
+  }
+
+  // The piece of a stripe that one state covers: a stripe is cut where a long run of the input or
+  // the output ends.
+  int64_t PieceAt(int64_t column, const Storer& storer) const {
+    const int64_t stripe_end = std::min(plan_.columns, (column / stripe_ + 1) * stripe_);
+    int64_t n = storer.Prefer(stripe_end - column);
+    if (plan_.kept.run() >= kLongRun) n = std::min(n, plan_.kept.run() - column % plan_.kept.run());
+    return n;
+  }
+
+  void RunTask(int64_t stripe, int64_t block) const {
+    alignas(64) std::byte own_state[kStateBytes];
+    Scratch scratch;
+    Storer storer;
+    int64_t column = stripe * stripe_;
+    const int64_t end = std::min(plan_.columns, column + stripe_);
+    storer.Start(&plan_.store, &scratch, column);
+    while (column < end) {
+      const int64_t n = PieceAt(column, storer);
+      std::byte* state = row_blocks_ > 1 ? StateOf(block, column) : own_state;
+      kernel_.init(state, static_cast<size_t>(n));
+      if (joint_rows_ >= 2) FoldJoint(FirstRow(block), LastRow(block), state);
+      else FoldPiece(column, n, FirstRow(block), LastRow(block), state);
+      if (row_blocks_ == 1) {
+        kernel_.finish(state, static_cast<size_t>(n), plan_.rows, plan_.task.ddof, storer.Begin(n));
+        storer.End(n);
+      } else {
+        storer.Start(&plan_.store, &scratch, std::min(column + n, plan_.columns - 1));
+      }
+      column += n;
+    }
+  }
+
+  // n columns from `column`, rows [first, last).
+  void FoldPiece(int64_t column, int64_t n, int64_t first, int64_t last, std::byte* state) const {
+    Cursor start;
+    start.Start(&plan_.kept, column);
+    const ptrdiff_t column_offset = start.pointer() - plan_.task.in;
+    Scratch scratch;
+    Cursor row;
+    row.Start(&plan_.reduced, first);
+    for (int64_t seen = 0; first < last;) {
+      int64_t rows = 1;
+      if (load_.in_place) {
+        rows = std::min(row.left(), last - first);
+        kernel_.update(state, row.pointer() + column_offset, plan_.reduced.step(),
+                       static_cast<size_t>(rows), static_cast<size_t>(n), seen);
+      } else {
+        Loader loader;
+        loader.Start(&load_, &scratch, column, row.pointer() - plan_.task.in);
+        kernel_.update(state, static_cast<const std::byte*>(loader.Next(n)), 0, 1,
+                       static_cast<size_t>(n), seen);
+      }
+      row.Advance(rows);
+      first += rows;
+      seen += rows;
+    }
+  }
+
+  // All columns, rows [first, last), several rows at a time.
+  void FoldJoint(int64_t first, int64_t last, std::byte* state) const {
+    const int64_t columns = plan_.columns;
+    Scratch scratch;
+    Loader loader;
+    loader.Start(&joint_, &scratch, first * columns);
+    for (int64_t seen = 0; first < last;) {
+      int64_t rows = joint_.in_place ? last - first : std::min(joint_rows_, last - first);
+      rows = std::max<int64_t>(loader.Prefer(rows * columns) / columns, 1);  // whole rows
+      kernel_.update(state, static_cast<const std::byte*>(loader.Next(rows * columns)),
+                     columns * value_size_, static_cast<size_t>(rows),
+                     static_cast<size_t>(columns), seen);
+      first += rows;
+      seen += rows;
+    }
+  }
+
+  void MergeBlocks() const {
+    Scratch scratch;
+    Storer storer;
+    storer.Start(&plan_.store, &scratch, 0);
+    for (int64_t column = 0; column < plan_.columns;) {
+      const int64_t n = PieceAt(column, storer);
+      std::byte* state = StateOf(0, column);
+      for (int64_t b = 1; b < row_blocks_; ++b) {
+        kernel_.merge(state, StateOf(b, column), static_cast<size_t>(n), FirstRow(b),
+                      LastRow(b) - FirstRow(b));
+      }
+      kernel_.finish(state, static_cast<size_t>(n), plan_.rows, plan_.task.ddof, storer.Begin(n));
+      storer.End(n);
+      column += n;
+    }
+  }
+
+  const Plan& plan_;
+  const simd::ColumnKernel& kernel_;
+  LoadPlan load_;   // the columns of one row
+  LoadPlan joint_;  // everything, row by row
+  int64_t joint_rows_ = 0;
+  int64_t value_size_;
+  int64_t state_size_;  // bytes for one column
+  int64_t stripe_;      // columns
+  int64_t stripes_;
+  int64_t row_blocks_;
+  int64_t rows_per_block_;
+  std::byte* states_ = nullptr;
+};
+
+bool RowsAreBetter(const Plan& plan) {
+  if (plan.task.column.update == nullptr || plan.columns == 1) return true;
+  return plan.reduced.step() < plan.kept.step() && plan.rows > 1 &&
+         (plan.reduced.run() >= kShortRow || plan.columns < kShortRow);
+}
+
+}  // namespace
+
+void ReduceAxes(const AxesTask& task, const RunOptions& options) {
+  const Plan plan(task);
+  if (RowsAreBetter(plan)) RowMethod(plan).Run(options);
+  else ColumnMethod(plan).Run(options);
+}
+
+}  // namespace spanflow::array

@@ -1,0 +1,43 @@
+// Reduction along some axes: by rows, where the elements of one result lie closest together, or by
+// columns, where neighbouring results do.
+//
+// Owns: nothing beyond the call. Threads: thread-safe; splits over the runtime in a way that
+// depends on the layout only. Attached: not needed.
+// Fails: never; std::bad_alloc when there is no memory for partial results.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "array/iterate.h"
+#include "array/run.h"
+#include "base/dtype.h"
+#include "simd/kernels.h"
+
+namespace spanflow::array {
+
+// A reduction with its axes sorted into kept and reduced ones. There is at least one element.
+struct AxesTask {
+  simd::ReductionKernel kernel;
+  simd::ColumnKernel column;  // may have no functions: then rows are used
+  base::Kind compute;         // of the operand
+  base::Kind result;          // what the kernels write
+  double ddof;
+
+  const base::DType* in_type;
+  std::byte* in;
+  const base::DType* out_type;
+  std::byte* out;
+
+  int kept = 0;  // axes
+  int64_t kept_shape[base::kMaxDims];
+  int64_t kept_strides[base::kMaxDims];  // of the input
+  int64_t out_strides[base::kMaxDims];
+  int reduced = 0;  // axes
+  int64_t reduced_shape[base::kMaxDims];
+  int64_t reduced_strides[base::kMaxDims];
+};
+
+void ReduceAxes(const AxesTask& task, const RunOptions& options);
+
+}  // namespace spanflow::array

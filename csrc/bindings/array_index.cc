@@ -1,0 +1,392 @@
+// Indexing of spanflow.Array: a[key], a[key] = value and iteration.
+//   integers, slices, None, ... and field names give views (elements, where nothing is left)
+//   boolean and integer arrays (NumPy arrays and lists too) give copies
+#include <vector>
+
+#include "array/copy.h"
+#include "array/create.h"
+#include "array/index.h"
+#include "array/select.h"
+#include "bindings/convert.h"
+#include "bindings/create.h"
+#include "bindings/operation.h"
+#include "capi/entry.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using array::IndexItem;
+using array::View;
+using base::Kind;
+using capi::Check;
+using capi::Raise;
+using capi::Ref;
+
+int64_t IndexValue(PyObject* object) {
+  const Py_ssize_t value = PyNumber_AsSsize_t(object, PyExc_IndexError);
+  if (value == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  return value;
+}
+
+IndexItem SliceItem(PyObject* slice, int64_t extent) {
+  Py_ssize_t start, stop, step;
+  capi::CheckStatus(PySlice_Unpack(slice, &start, &stop, &step));
+  const Py_ssize_t count = PySlice_AdjustIndices(extent, &start, &stop, step);
+  return IndexItem::Slice(start, step, count);
+}
+
+std::string_view FieldName(PyObject* name) {
+  Py_ssize_t size;
+  const char* text = PyUnicode_AsUTF8AndSize(name, &size);
+  if (text == nullptr) throw capi::PythonError{};
+  return {text, static_cast<size_t>(size)};
+}
+
+// A key, read once: basic items, and the index arrays that stand among them.
+struct Key {
+  std::vector<IndexItem> items;   // an index array stands as a full slice
+  std::vector<View> arrays;       // masks were already turned into integer arrays
+  std::vector<Ref> keep;
+  size_t first_array = 0;         // item positions
+  size_t last_array = 0;
+  bool lone_mask = false;         // a[mask] and nothing else
+};
+
+
+class KeyReader {
+ public:
+  explicit KeyReader(ArrayObject* self) : self_(self) {}
+
+  Key Read(PyObject* key) {
+    if (PyTuple_Check(key)) {
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i) Add(PyTuple_GET_ITEM(key, i), false);
+    } else {
+      Add(key, true);
+    }
+    if (!key_.lone_mask) SetSlices();
+    return std::move(key_);
+  }
+
+ private:
+  void Add(PyObject* item, bool lone) {
+    if (PyBool_Check(item)) {
+      Raise(PyExc_IndexError, "True and False are no indices; use 1 and 0, or a mask array");
+    }
+    if (PySlice_Check(item)) return AddBasic(IndexItem{}, item);
+    if (item == Py_None) return AddBasic(IndexItem::NewAxis());
+    if (item == Py_Ellipsis) return AddBasic(IndexItem::Ellipsis());
+    if (PyUnicode_Check(item)) return AddBasic(IndexItem::Field(FieldName(item)));
+    if (!IsArray(self_->state, item) && PyIndex_Check(item) && !PyObject_CheckBuffer(item)) {
+      return AddBasic(IndexItem::Integer(IndexValue(item)));
+    }
+    AddArray(item, lone);
+  }
+
+  void AddBasic(IndexItem item, PyObject* slice = nullptr) {
+    key_.items.push_back(item);
+    slices_.push_back(slice);
+  }
+
+  void AddArray(PyObject* item, bool lone) {
+    Ref object = AsArrayObject(self_->state, item, nullptr, nullptr);
+    CheckOpen(AsArray(object.get()));
+    const View& view = AsArray(object.get())->view;
+    const Kind kind = view.dtype().kind();
+    const bool empty_list = view.size() == 0 && PyList_Check(item);
+    if (kind == Kind::kBool) {
+      if (lone) {
+        key_.lone_mask = true;
+        key_.arrays.push_back(view);
+      } else {
+        for (View& index : capi::Take(array::Nonzero(view))) AddIndices(std::move(index));
+      }
+    } else if (base::IsInteger(kind) && view.ndim() == 0) {
+      const Ref value = ItemToObject(view.dtype(), view.data);  // a NumPy integer
+      AddBasic(IndexItem::Integer(IndexValue(value.get())));
+    } else if (base::IsInteger(kind) || empty_list) {
+      View indices = view;
+      if (empty_list) indices = capi::Take(array::Empty(base::DType(Kind::kI64), {0}));
+      AddIndices(std::move(indices));
+    } else {
+      Raise(PyExc_IndexError,
+            "arrays used as indices must be of integer or boolean dtype, got %s",
+            view.dtype().ToString().c_str());
+    }
+    key_.keep.push_back(std::move(object));
+  }
+
+  void AddIndices(View indices) {
+    if (key_.arrays.empty()) key_.first_array = key_.items.size();
+    key_.last_array = key_.items.size();
+    key_.arrays.push_back(std::move(indices));
+    AddBasic(IndexItem{}, nullptr);
+  }
+
+  // Slices can only be cut to their axis once it is known where the ellipsis leads.
+  void SetSlices() {
+    const int ndim = self_->view.ndim();
+    for (size_t i = 0; i < key_.items.size(); ++i) {
+      IndexItem& item = key_.items[i];
+      if (item.kind != IndexItem::Kind::kSlice) continue;
+      const int axis = array::AxisOf(key_.items, i, ndim);
+      if (axis < 0 || axis >= ndim) {
+        Raise(PyExc_IndexError,
+              "too many indices for array: array is %d-dimensional, but %zu were indexed", ndim,
+              CountIndexed());
+      }
+      const int64_t extent = self_->view.layout.shape[axis];
+      item = slices_[i] != nullptr ? SliceItem(slices_[i], extent) : IndexItem::Slice(0, 1, extent);
+    }
+  }
+
+  size_t CountIndexed() const {
+    size_t count = 0;
+    for (const IndexItem& item : key_.items) {
+      count += item.kind == IndexItem::Kind::kSlice || item.kind == IndexItem::Kind::kInteger;
+    }
+    return count;
+  }
+
+  ArrayObject* self_;
+  Key key_;
+  std::vector<PyObject*> slices_;
+};
+
+// Where the axes of the index arrays lie in the view that the basic items give.
+int ArrayAxis(const Key& key, int ndim) {
+  if (key.last_array - key.first_array + 1 != key.arrays.size()) {
+    Raise(PyExc_IndexError,
+          "index arrays must stand side by side; move their axes together with transpose() first");
+  }
+  bool separated_integer = false;
+  for (size_t i = 0; i < key.items.size(); ++i) {
+    const bool neighbour = i + 1 == key.first_array || i == key.last_array + 1;
+    if (key.items[i].kind == IndexItem::Kind::kInteger && !neighbour) separated_integer = true;
+  }
+  if (separated_integer) {
+    Raise(PyExc_IndexError,
+          "an integer and an index array must stand side by side; index with the integer first, as "
+          "in a[0][:, indices]");
+  }
+  int axis = 0;
+  for (size_t i = 0; i < key.first_array; ++i) {
+    switch (key.items[i].kind) {
+      case IndexItem::Kind::kSlice:
+      case IndexItem::Kind::kNewAxis: ++axis; break;
+      case IndexItem::Kind::kEllipsis: axis += array::AxisOf(key.items, i + 1, ndim) -
+                                               array::AxisOf(key.items, i, ndim); break;
+      case IndexItem::Kind::kInteger:
+      case IndexItem::Kind::kField: break;
+    }
+  }
+  return axis;
+}
+
+// Views of records stay arrays, so that a[0]["x"] = 1 works; any other lone element is its value.
+bool IsElement(const View& view) {
+  return view.ndim() == 0 && view.dtype().kind() != Kind::kRecord;
+}
+
+Ref ElementOrView(ArrayObject* self, View view, bool element) {
+  if (!element || !IsElement(view)) return NewView(self, std::move(view));
+  const KernelBorrow borrow(view);
+  return ItemToObject(view.dtype(), view.data);
+}
+
+bool HasEllipsis(const Key& key) {
+  for (const IndexItem& item : key.items) {
+    if (item.kind == IndexItem::Kind::kEllipsis) return true;
+  }
+  return false;
+}
+
+// a[i] and a[i:j] without a Key; false when the key is anything else.
+bool FastIndex(ArrayObject* self, PyObject* key, View* out, bool* element) {
+  const base::Layout& layout = self->view.layout;
+  if (layout.ndim() == 0) return false;
+  if (PyLong_CheckExact(key)) {
+    int64_t index = IndexValue(key);
+    if (index < 0) index += layout.shape[0];
+    if (index < 0 || index >= layout.shape[0]) return false;  // the full path words the error
+    *out = View{self->view.block, self->view.data + index * layout.strides[0],
+                base::Layout{layout.dtype,
+                             base::Dims(std::span(layout.shape.begin() + 1, layout.shape.end())),
+                             base::Dims(std::span(layout.strides.begin() + 1, layout.strides.end()))},
+                self->view.readonly};
+    *element = true;
+    return true;
+  }
+  if (!PySlice_Check(key)) return false;
+  const IndexItem item = SliceItem(key, layout.shape[0]);
+  *out = self->view;
+  if (item.count > 0) out->data += item.start * layout.strides[0];
+  out->layout.shape[0] = item.count;
+  out->layout.strides[0] *= item.step;
+  *element = false;
+  return true;
+}
+
+void Assign(ArrayObject* self, const View& target, PyObject* value) {
+  if (target.ndim() == 0 && !IsArray(self->state, value)) {
+    const KernelBorrow borrow(target);
+    if (!target.dtype().numeric() || IsPythonScalar(value)) {
+      return ObjectToItem(target.dtype(), value, target.data);
+    }
+  }
+  if (IsPythonScalar(value) || (PyBytes_Check(value) && target.dtype().kind() == Kind::kBytes) ||
+      (PyTuple_Check(value) && target.dtype().kind() == Kind::kRecord)) {
+    View one = capi::Take(array::Empty(target.dtype(), {}));
+    ObjectToItem(one.dtype(), value, one.data);
+    return capi::Check(
+        RunDetached(target.layout.nbytes(), [&] { return array::Fill(target, one); }));
+  }
+  const bool record_list = target.dtype().kind() == Kind::kRecord && PyList_Check(value);
+  const Ref from = record_list ? ArrayFromSequence(self->state, value, &target.dtype())
+                               : AsArrayObject(self->state, value, nullptr, nullptr);
+  CheckOpen(AsArray(from.get()));
+  const View& view = AsArray(from.get())->view;
+  capi::Check(RunDetached(target.layout.nbytes(), [&] { return array::Copy(view, target); }));
+}
+
+// The values of an assignment to a selection, as an array of the target's dtype.
+Ref ValuesFor(ArrayObject* self, PyObject* value) {
+  if (IsPythonScalar(value)) {
+    View one = capi::Take(array::Empty(self->view.dtype().Native(), {}));
+    ObjectToItem(one.dtype(), value, one.data);
+    return NewArray(self->state, one);
+  }
+  const bool sequence = PyList_Check(value) || PyTuple_Check(value) || PyBytes_Check(value);
+  if (sequence && !self->view.dtype().numeric()) {
+    return ArrayFromSequence(self->state, value, &self->view.dtype());
+  }
+  return AsArrayObject(self->state, value, nullptr, nullptr);
+}
+
+struct IteratorObject {
+  PyObject_HEAD
+  PyObject* array;
+  Py_ssize_t next;
+};
+
+IteratorObject* AsIterator(PyObject* self) { return reinterpret_cast<IteratorObject*>(self); }
+
+Ref IteratorNext(PyObject* object) {
+  IteratorObject* self = AsIterator(object);
+  if (self->array == nullptr) return {};
+  ArrayObject* array = AsArray(self->array);
+  CheckOpen(array);
+  if (self->next >= array->view.layout.shape[0]) {
+    Py_CLEAR(self->array);
+    return {};
+  }
+  return ArrayItem(self->array, self->next++);
+}
+
+int IteratorTraverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(AsIterator(self)->array);
+  return 0;
+}
+int IteratorClear(PyObject* self) {
+  Py_CLEAR(AsIterator(self)->array);
+  return 0;
+}
+void IteratorDealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  Py_CLEAR(AsIterator(self)->array);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyType_Slot iterator_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&IteratorDealloc)},
+                                {Py_tp_traverse, reinterpret_cast<void*>(&IteratorTraverse)},
+                                {Py_tp_clear, reinterpret_cast<void*>(&IteratorClear)},
+                                {Py_tp_iter, reinterpret_cast<void*>(&PyObject_SelfIter)},
+                                {Py_tp_iternext, capi::Slot<&IteratorNext>()},
+                                {0, nullptr}};
+
+}  // namespace
+
+PyType_Spec iterator_spec = {"spanflow._core._ArrayIterator", sizeof(IteratorObject), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+                                 Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                             iterator_slots};
+
+Ref ArrayIter(PyObject* object) {
+  ArrayObject* array = AsArray(object);
+  CheckOpen(array);
+  if (array->view.ndim() == 0) Raise(PyExc_TypeError, "iteration over a 0-d array");
+  auto* self = PyObject_GC_New(IteratorObject, array->state->iterator_type);
+  Ref iterator = Check(reinterpret_cast<PyObject*>(self));
+  self->array = Py_NewRef(object);
+  self->next = 0;
+  PyObject_GC_Track(iterator.get());
+  return iterator;
+}
+
+Ref ArrayItem(PyObject* object, Py_ssize_t index) {
+  ArrayObject* self = AsArray(object);
+  CheckOpen(self);
+  const IndexItem item = IndexItem::Integer(index);
+  return ElementOrView(self, capi::Take(array::Index(self->view, {&item, 1})), true);
+}
+
+Ref ArraySubscript(PyObject* object, PyObject* key_object) {
+  ArrayObject* self = AsArray(object);
+  CheckOpen(self);
+  View view;
+  bool element;
+  if (FastIndex(self, key_object, &view, &element)) {
+    return ElementOrView(self, std::move(view), element);
+  }
+  const Key key = KeyReader(self).Read(key_object);
+  if (key.lone_mask) {
+    View selected = capi::Take(RunDetached(self->view.layout.nbytes(), [&] {
+      return array::Compress(self->view, key.arrays[0]);
+    }));
+    return NewArray(self->state, std::move(selected));
+  }
+  view = capi::Take(array::Index(self->view, key.items));
+  if (key.arrays.empty()) return ElementOrView(self, std::move(view), !HasEllipsis(key));
+  const int axis = ArrayAxis(key, self->view.ndim());
+  View taken = capi::Take(RunDetached(view.layout.nbytes(), [&] {
+    return array::Take(view, key.arrays, axis);
+  }));
+  return NewArray(self->state, std::move(taken));
+}
+
+int ArrayAssignSubscript(PyObject* object, PyObject* key_object, PyObject* value) {
+  ArrayObject* self = AsArray(object);
+  CheckOpen(self);
+  if (value == nullptr) Raise(PyExc_TypeError, "elements of an array cannot be deleted");
+  CheckWritable(self->view);
+  View view;
+  bool element;
+  if (FastIndex(self, key_object, &view, &element)) {
+    Assign(self, view, value);
+    return 0;
+  }
+  const Key key = KeyReader(self).Read(key_object);
+  if (key.arrays.empty()) {
+    Assign(self, capi::Take(array::Index(self->view, key.items)), value);
+    return 0;
+  }
+  const Ref values = ValuesFor(self, value);
+  CheckOpen(AsArray(values.get()));
+  const View& from = AsArray(values.get())->view;
+  if (key.lone_mask) {
+    capi::Check(RunDetached(self->view.layout.nbytes(), [&] {
+      return array::PutMask(self->view, key.arrays[0], from);
+    }));
+    return 0;
+  }
+  view = capi::Take(array::Index(self->view, key.items));
+  const int axis = ArrayAxis(key, self->view.ndim());
+  capi::Check(RunDetached(view.layout.nbytes(), [&] {
+    return array::Put(view, key.arrays, axis, from);
+  }));
+  return 0;
+}
+
+}  // namespace spanflow::bindings

@@ -1,0 +1,297 @@
+// Methods of spanflow.Array.
+#include <string>
+
+#include "array/copy.h"
+#include "array/create.h"
+#include "bindings/convert.h"
+#include "bindings/create.h"
+#include "bindings/dtype_object.h"
+#include "bindings/operation.h"
+#include "capi/args.h"
+#include "capi/entry.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using array::View;
+using base::DType;
+using base::Kind;
+using capi::Check;
+using capi::Raise;
+using capi::Ref;
+
+ArrayObject* Open(PyObject* object) {
+  CheckOpen(AsArray(object));
+  return AsArray(object);
+}
+
+Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
+  ArrayObject* self = Open(object);
+  if (nargs == 0) {
+    if (self->view.size() != 1) {
+      Raise(PyExc_ValueError, "item() without an index needs an array of one element; this one has "
+                              "%lld", static_cast<long long>(self->view.size()));
+    }
+    const KernelBorrow borrow(self->view);
+    return ItemToObject(self->view.dtype(), self->view.data);
+  }
+  Ref key = nargs == 1 ? Ref::Borrow(args[0]) : Check(PyTuple_New(nargs));
+  for (Py_ssize_t i = 0; nargs > 1 && i < nargs; ++i) {
+    PyTuple_SET_ITEM(key.get(), i, Py_NewRef(args[i]));
+  }
+  Ref item = ArraySubscript(object, key.get());
+  if (!IsArray(self->state, item.get())) return item;
+  return Item(item.get(), nullptr, 0);
+}
+
+Ref ToList(PyObject* object, PyObject*) {
+  ArrayObject* self = Open(object);
+  const KernelBorrow borrow(self->view);
+  return ViewToList(self->view);
+}
+
+// NumPy's order codes: C, F (Fortran order), A (F only if the array is Fortran-contiguous).
+bool FortranOrder(const View& view, PyObject* order) {
+  if (order == nullptr || order == Py_None) return false;
+  const char* text = PyUnicode_Check(order) ? PyUnicode_AsUTF8(order) : nullptr;
+  const std::string code = text == nullptr ? "" : text;
+  if (code == "F") return true;
+  if (code == "A" || code == "K") return view.layout.f_contiguous() && !view.layout.c_contiguous();
+  if (code == "C") return false;
+  Raise(PyExc_ValueError, "order must be 'C', 'F', 'A' or 'K', got %R", order);
+}
+
+Ref ToBytes(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<1> kSignature("tobytes", {"order"}, 1, 0);
+  const auto [order] = kSignature.Parse(args, nargs, kwnames);
+  ArrayObject* self = Open(object);
+  const View& view = self->view;
+  Ref bytes = Check(PyBytes_FromStringAndSize(nullptr, view.layout.nbytes()));
+  View target;
+  target.data = reinterpret_cast<std::byte*>(PyBytes_AS_STRING(bytes.get()));
+  target.layout = capi::Take(FortranOrder(view, order)
+                                 ? base::Layout::FortranContiguous(view.dtype(), view.layout.shape)
+                                 : base::Layout::Contiguous(view.dtype(), view.layout.shape));
+  capi::Check(RunDetached(view.layout.nbytes(), [&] { return array::Copy(view, target); }));
+  return bytes;
+}
+
+Ref CopyTo(ArrayObject* self, const DType& dtype, bool fortran) {
+  View copy = capi::Take(RunDetached(self->view.layout.nbytes(), [&] {
+    return array::CopyToNew(self->view, dtype, fortran);
+  }));
+  return NewArray(self->state, std::move(copy));
+}
+
+Ref Copy(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<1> kSignature("copy", {"order"}, 1, 0);
+  const auto [order] = kSignature.Parse(args, nargs, kwnames);
+  ArrayObject* self = Open(object);
+  return CopyTo(self, self->view.dtype(), FortranOrder(self->view, order));
+}
+Ref ShallowCopy(PyObject* object, PyObject*) { return Copy(object, nullptr, 0, nullptr); }
+
+Ref AsType(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<2> kSignature("astype", {"dtype", "copy"}, 1, 1);
+  const auto [dtype, copy] = kSignature.Parse(args, nargs, kwnames);
+  ArrayObject* self = Open(object);
+  const DType wanted = DTypeFromObject(self->state, dtype);
+  if (copy != nullptr && PyObject_IsTrue(copy) == 0 && wanted == self->view.dtype()) {
+    return Ref::Borrow(object);
+  }
+  const bool fortran = self->view.layout.f_contiguous() && !self->view.layout.c_contiguous();
+  return CopyTo(self, wanted, fortran);
+}
+
+// The same bytes as another dtype. A different itemsize changes the last axis, which must then be
+// contiguous.
+Ref ViewAs(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<1> kSignature("view", {"dtype"}, 1, 0);
+  const auto [dtype] = kSignature.Parse(args, nargs, kwnames);
+  ArrayObject* self = Open(object);
+  base::Layout layout = self->view.layout;
+  if (dtype == nullptr || dtype == Py_None) return NewView(self, self->view);
+  const int64_t old_size = layout.dtype.itemsize();
+  layout.dtype = DTypeFromObject(self->state, dtype);
+  const int64_t new_size = layout.dtype.itemsize();
+  if (new_size != old_size) {
+    const int last = layout.ndim() - 1;
+    if (last < 0 || new_size == 0 || (layout.strides[last] != old_size && layout.shape[last] > 1)) {
+      Raise(PyExc_ValueError,
+            "a view with another itemsize (%lld instead of %lld) needs a contiguous last axis",
+            static_cast<long long>(new_size), static_cast<long long>(old_size));
+    }
+    const int64_t row = layout.shape[last] * old_size;
+    if (row % new_size != 0) {
+      Raise(PyExc_ValueError,
+            "%lld bytes along the last axis are no multiple of the new itemsize %lld",
+            static_cast<long long>(row), static_cast<long long>(new_size));
+    }
+    layout.shape[last] = row / new_size;
+    layout.strides[last] = new_size;
+  }
+  return NewView(self, self->view.With(std::move(layout)));
+}
+
+// Arguments as one tuple or spread out: a.reshape((2, 3)) and a.reshape(2, 3).
+base::Dims DimsFromArguments(PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs == 1) return ShapeFromObject(args[0]);
+  base::Dims dims;
+  if (nargs > base::kMaxDims) {
+    Raise(PyExc_ValueError, "an array has at most %d dimensions, got %zd", base::kMaxDims, nargs);
+  }
+  for (Py_ssize_t i = 0; i < nargs; ++i) dims.push_back(ShapeFromObject(args[i])[0]);
+  return dims;
+}
+
+Ref Reshape(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
+  ArrayObject* self = Open(object);
+  if (nargs == 0) Raise(PyExc_TypeError, "reshape() needs a shape");
+  const base::Dims shape = DimsFromArguments(args, nargs);
+  auto layout = base::Reshape(self->view.layout, shape);
+  if (layout.ok()) return NewView(self, self->view.With(*std::move(layout)));
+  if (layout.status().code() != base::Code::kBuffer) Raise(layout.status());
+  const Ref copy = CopyTo(self, self->view.dtype(), false);
+  ArrayObject* contiguous = AsArray(copy.get());
+  return NewView(contiguous, contiguous->view.With(
+                                 capi::Take(base::Reshape(contiguous->view.layout, shape))));
+}
+
+Ref Transpose(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
+  ArrayObject* self = Open(object);
+  const int ndim = self->view.ndim();
+  base::Dims axes;
+  if (nargs == 0 || (nargs == 1 && args[0] == Py_None)) {
+    for (int i = ndim - 1; i >= 0; --i) axes.push_back(i);
+  } else {
+    axes = DimsFromArguments(args, nargs);
+  }
+  if (axes.size() != ndim) {
+    Raise(PyExc_ValueError, "transpose() needs %d axes, got %d", ndim, axes.size());
+  }
+  array::AxisSet seen;
+  for (int64_t& axis : axes) {
+    const int normal = capi::Take(base::NormalizeAxis(axis, ndim));
+    if (seen[static_cast<size_t>(normal)]) Raise(PyExc_ValueError, "transpose(): repeated axis %d", normal);
+    seen.set(static_cast<size_t>(normal));
+    axis = normal;
+  }
+  return NewView(self, self->view.With(base::Transpose(self->view.layout, axes)));
+}
+
+Ref Fill(PyObject* object, PyObject* value) {
+  ArrayObject* self = Open(object);
+  CheckWritable(self->view);
+  View one = capi::Take(array::Empty(self->view.dtype(), {}));
+  const Ref item = IsArray(self->state, value) ? Item(value, nullptr, 0) : Ref::Borrow(value);
+  ObjectToItem(one.dtype(), item.get(), one.data);
+  capi::Check(RunDetached(self->view.layout.nbytes(), [&] { return array::Fill(self->view, one); }));
+  return capi::None();
+}
+
+// Foreign bytes are released attached, since that calls their exporter; our own while detached.
+Ref Close(PyObject* object, PyObject*) {
+  ArrayObject* self = AsArray(object);
+  memory::Block& block = *self->view.block;
+  if (block.kind() == memory::BlockKind::kForeign) {
+    capi::Check(block.Close());
+  } else {
+    capi::Check(RunDetached(block.nbytes(), [&] { return block.Close(); }));
+  }
+  return capi::None();
+}
+
+Ref Flush(PyObject* object, PyObject*) {
+  ArrayObject* self = Open(object);
+  const KernelBorrow borrow(self->view);
+  base::Status status;
+  if (self->view.block->kind() == memory::BlockKind::kMapped) {
+    const capi::DetachScope detached;
+    status = self->view.block->Flush();
+  }
+  capi::Check(status);
+  return capi::None();
+}
+
+Ref Enter(PyObject* object, PyObject*) {
+  Open(object);
+  return Ref::Borrow(object);
+}
+Ref Exit(PyObject* object, PyObject*) { return Close(object, nullptr); }
+
+template <simd::Reduction kReduction>
+Ref ReduceMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<4> kSignature(simd::InfoOf(kReduction).name,
+                                                 {"axis", "out", "keepdims", "ddof"}, 1, 0);
+  const auto [axis, out, keepdims, ddof] = kSignature.Parse(args, nargs, kwnames);
+  ReductionCall call{axis, out};
+  if (keepdims != nullptr) call.keepdims = PyObject_IsTrue(keepdims) == 1;
+  if (ddof != nullptr) call.ddof = PyFloat_AsDouble(ddof);
+  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  return ApplyReduction(AsArray(object)->state, kReduction, object, call);
+}
+
+Ref ClipMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<3> kSignature("clip", {"lower", "upper", "out"}, 3, 0);
+  const auto [lower, upper, out] = kSignature.Parse(args, nargs, kwnames);
+  PyObject* const operands[] = {object, lower == nullptr ? Py_None : lower,
+                                upper == nullptr ? Py_None : upper};
+  return ApplyOperation(AsArray(object)->state, simd::Op::kClip, operands, out);
+}
+
+// Arrays pickle by value: dtype, shape and bytes.
+Ref Reduce(PyObject* object, PyObject*) {
+  ArrayObject* self = Open(object);
+  const Ref text = Check(PyImport_ImportModule("spanflow._text"));
+  const Ref make = Check(PyObject_GetAttrString(text.get(), "from_pickle"));
+  return Check(Py_BuildValue("(O(NNN))", make.get(), WrapDType(self->state, self->view.dtype()).release(),
+                             DimsTuple(self->view.layout.shape).release(),
+                             ToBytes(object, nullptr, 0, nullptr).release()));
+}
+
+#define FAST(function) capi::Method<&function>(), METH_FASTCALL | METH_KEYWORDS
+#define POSITIONAL(function) capi::Method<&function>(), METH_FASTCALL
+#define REDUCTION(Name, name)                                                      \
+  {name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(),                  \
+   METH_FASTCALL | METH_KEYWORDS,                                                  \
+   name "(axis=None, *, out=None, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "."}
+
+}  // namespace
+
+PyMethodDef array_methods[] = {
+    {"item", POSITIONAL(Item),
+     "item(*index)\n--\n\nOne element as a Python object; without an index the only one."},
+    {"tolist", capi::Method<&ToList>(), METH_NOARGS,
+     "tolist()\n--\n\nNested lists of Python objects; one object for a 0-d array."},
+    {"tobytes", FAST(ToBytes),
+     "tobytes(order='C')\n--\n\nThe elements as bytes, in C order unless told otherwise."},
+    {"copy", FAST(Copy), "copy(order='C')\n--\n\nA new array on the heap with the same elements."},
+    {"__copy__", capi::Method<&ShallowCopy>(), METH_NOARGS, nullptr},
+    {"__deepcopy__", capi::Method<&ShallowCopy>(), METH_O, nullptr},
+    {"astype", FAST(AsType),
+     "astype(dtype, *, copy=True)\n--\n\nA new array with the elements cast to dtype.\n\n"
+     "copy=False returns the array itself when the dtype is the same."},
+    {"view", FAST(ViewAs),
+     "view(dtype=None)\n--\n\nThe same bytes seen as another dtype, without copying."},
+    {"reshape", POSITIONAL(Reshape),
+     "reshape(*shape)\n--\n\nThe same elements in another shape: a view where possible, else a copy.\n"
+     "One dimension may be -1."},
+    {"transpose", POSITIONAL(Transpose),
+     "transpose(*axes)\n--\n\nA view with its axes permuted; reversed when none are given."},
+    {"fill", capi::Method<&Fill>(), METH_O, "fill(value)\n--\n\nSet every element to value."},
+    {"clip", FAST(ClipMethod), "clip(lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
+    {"close", capi::Method<&Close>(), METH_NOARGS,
+     "close()\n--\n\nLet the bytes go now: unmap the file, free the memory, release the exporter.\n\n"
+     "All views of the same bytes are closed with it; every later access raises ValueError.\n"
+     "BufferError, which says who, while anything still uses the bytes."},
+    {"flush", capi::Method<&Flush>(), METH_NOARGS,
+     "flush()\n--\n\nWrite changes of a mapping opened with 'r+' or 'w+' to its file; waits for it."},
+    {"__enter__", capi::Method<&Enter>(), METH_NOARGS, nullptr},
+    {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
+    {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
+#define SPANFLOW_ROW(Name, name, ...) REDUCTION(Name, name),
+    SPANFLOW_REDUCTIONS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace spanflow::bindings

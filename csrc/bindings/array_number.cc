@@ -1,0 +1,118 @@
+// Operators of spanflow.Array: each is one row that names its operation.
+#include "bindings/array_object.h"
+#include "bindings/convert.h"
+#include "bindings/operation.h"
+#include "capi/entry.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using capi::Raise;
+using capi::Ref;
+
+template <simd::Op kOp>
+Ref Unary(PyObject* self) {
+  PyObject* const operands[] = {self};
+  return ApplyOperation(AsArray(self)->state, kOp, operands, nullptr);
+}
+
+// Either operand may be the array; both slots are asked with the operands in their order.
+template <simd::Op kOp>
+Ref Binary(PyObject* left, PyObject* right) {
+  ModuleState* state = nullptr;
+  for (PyObject* side : {left, right}) {
+    PyObject* module = PyType_GetModuleByDef(Py_TYPE(side), &module_def);
+    if (module != nullptr) {
+      state = StateOf(module);
+      if (IsArray(state, side)) break;
+      state = nullptr;
+    }
+    PyErr_Clear();
+  }
+  if (state == nullptr) return capi::NotImplemented();
+  PyObject* const operands[] = {left, right};
+  return ApplyOperator(state, kOp, operands, nullptr);
+}
+
+template <simd::Op kOp>
+Ref InPlace(PyObject* self, PyObject* other) {
+  PyObject* const operands[] = {self, other};
+  return ApplyOperator(AsArray(self)->state, kOp, operands, self);
+}
+
+Ref Positive(PyObject* self) {
+  CheckOpen(AsArray(self));
+  return Ref::Steal(PyObject_CallMethod(self, "copy", nullptr));
+}
+
+// The one element of an array of size 1.
+Ref OnlyItem(PyObject* object, const char* wanted) {
+  ArrayObject* self = AsArray(object);
+  const KernelBorrow borrow(self->view);
+  if (self->view.size() != 1) {
+    Raise(PyExc_TypeError, "only arrays of one element convert to %s; this one has %lld", wanted,
+          static_cast<long long>(self->view.size()));
+  }
+  return ItemToObject(self->view.dtype(), self->view.data);
+}
+
+int Truth(PyObject* object) {
+  ArrayObject* self = AsArray(object);
+  CheckOpen(self);
+  if (self->view.size() != 1) {
+    Raise(PyExc_ValueError,
+          "the truth value of an array of %lld elements is ambiguous: use any() or all()",
+          static_cast<long long>(self->view.size()));
+  }
+  return PyObject_IsTrue(OnlyItem(object, "bool").get());
+}
+
+Ref ToInt(PyObject* self) { return capi::Check(PyNumber_Long(OnlyItem(self, "int").get())); }
+Ref ToFloat(PyObject* self) { return capi::Check(PyNumber_Float(OnlyItem(self, "float").get())); }
+Ref ToIndex(PyObject* self) {
+  if (!base::IsInteger(AsArray(self)->view.dtype().kind()) || AsArray(self)->view.ndim() != 0) {
+    Raise(PyExc_TypeError, "only 0-d integer arrays can be an index");
+  }
+  return OnlyItem(self, "index");
+}
+
+}  // namespace
+
+std::span<const PyType_Slot> ArrayNumberSlots() {
+  using enum simd::Op;
+  static const PyType_Slot slots[] = {
+      {Py_nb_add, capi::Slot<&Binary<kAdd>>()},
+      {Py_nb_subtract, capi::Slot<&Binary<kSubtract>>()},
+      {Py_nb_multiply, capi::Slot<&Binary<kMultiply>>()},
+      {Py_nb_true_divide, capi::Slot<&Binary<kDivide>>()},
+      {Py_nb_and, capi::Slot<&Binary<kBitwiseAnd>>()},
+      {Py_nb_or, capi::Slot<&Binary<kBitwiseOr>>()},
+      {Py_nb_xor, capi::Slot<&Binary<kBitwiseXor>>()},
+      {Py_nb_inplace_add, capi::Slot<&InPlace<kAdd>>()},
+      {Py_nb_inplace_subtract, capi::Slot<&InPlace<kSubtract>>()},
+      {Py_nb_inplace_multiply, capi::Slot<&InPlace<kMultiply>>()},
+      {Py_nb_inplace_true_divide, capi::Slot<&InPlace<kDivide>>()},
+      {Py_nb_inplace_and, capi::Slot<&InPlace<kBitwiseAnd>>()},
+      {Py_nb_inplace_or, capi::Slot<&InPlace<kBitwiseOr>>()},
+      {Py_nb_inplace_xor, capi::Slot<&InPlace<kBitwiseXor>>()},
+      {Py_nb_negative, capi::Slot<&Unary<kNegative>>()},
+      {Py_nb_absolute, capi::Slot<&Unary<kAbsolute>>()},
+      {Py_nb_invert, capi::Slot<&Unary<kInvert>>()},
+      {Py_nb_positive, capi::Slot<&Positive>()},
+      {Py_nb_bool, capi::Slot<&Truth>()},
+      {Py_nb_int, capi::Slot<&ToInt>()},
+      {Py_nb_float, capi::Slot<&ToFloat>()},
+      {Py_nb_index, capi::Slot<&ToIndex>()},
+  };
+  return slots;
+}
+
+Ref ArrayRichCompare(PyObject* self, PyObject* other, int op) {
+  static constexpr simd::Op kOps[] = {simd::Op::kLess,     simd::Op::kLessEqual,
+                                      simd::Op::kEqual,    simd::Op::kNotEqual,
+                                      simd::Op::kGreater,  simd::Op::kGreaterEqual};
+  PyObject* const operands[] = {self, other};
+  return ApplyOperator(AsArray(self)->state, kOps[op], operands, nullptr);
+}
+
+}  // namespace spanflow::bindings

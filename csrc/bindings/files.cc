@@ -1,0 +1,118 @@
+// open() and save(): .npy and raw files as arrays.
+#include <optional>
+#include <string>
+
+#include "bindings/array_object.h"
+#include "bindings/create.h"
+#include "bindings/dtype_object.h"
+#include "bindings/functions.h"
+#include "capi/args.h"
+#include "capi/attach.h"
+#include "capi/entry.h"
+#include "io/npy.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using array::View;
+using capi::Check;
+using capi::Raise;
+using capi::Ref;
+
+bool Given(PyObject* object) { return object != nullptr && object != Py_None; }
+
+// str or os.PathLike, as the file system's bytes.
+std::string PathFrom(PyObject* object) {
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(object, &bytes) == 0) throw capi::PythonError{};
+  const Ref owned = Ref::Steal(bytes);
+  return {PyBytes_AS_STRING(bytes), static_cast<size_t>(PyBytes_GET_SIZE(bytes))};
+}
+
+struct Mode {
+  bool create = false;
+  memory::MapMode map = memory::MapMode::kRead;
+};
+
+Mode ModeFrom(PyObject* object) {
+  const char* text = !Given(object)             ? "r"
+                     : PyUnicode_Check(object) ? PyUnicode_AsUTF8(object)
+                                               : nullptr;
+  if (text == nullptr) PyErr_Clear();
+  const std::string mode = text == nullptr ? "" : text;
+  if (mode == "r") return {false, memory::MapMode::kRead};
+  if (mode == "r+") return {false, memory::MapMode::kReadWrite};
+  if (mode == "w+") return {true, memory::MapMode::kReadWrite};
+  if (mode == "c") return {false, memory::MapMode::kCopyOnWrite};
+  Raise(PyExc_ValueError,
+        "mode must be 'r' (read), 'r+' (read and write), 'w+' (new file) or 'c' (copy on write), "
+        "got %R", object);
+}
+
+Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<6> kSignature(
+      "open", {"path", "mode", "dtype", "shape", "offset", "order"}, 2, 1);
+  const auto [path_object, mode_object, dtype_object, shape_object, offset_object, order] =
+      kSignature.Parse(args, nargs, kwnames);
+  ModuleState* state = StateOf(module);
+  const std::string path = PathFrom(path_object);
+  const Mode mode = ModeFrom(mode_object);
+  std::optional<base::Dims> shape;
+  if (Given(shape_object)) shape = ShapeFromObject(shape_object);
+  const Py_ssize_t offset =
+      Given(offset_object) ? PyNumber_AsSsize_t(offset_object, PyExc_ValueError) : 0;
+  if (offset == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  const bool fortran = Given(order) && PyUnicode_CompareWithASCIIString(order, "F") == 0;
+
+  const bool raw = Given(dtype_object) && !mode.create;
+  base::DType dtype;
+  if (Given(dtype_object)) dtype = DTypeFromObject(state, dtype_object);
+  if (mode.create && (!Given(dtype_object) || !shape || offset != 0)) {
+    Raise(PyExc_ValueError, "mode 'w+' makes a new .npy file: give its dtype and shape, no offset");
+  }
+  if (!mode.create && !raw && (shape || offset != 0)) {
+    Raise(PyExc_ValueError, "shape and offset describe a raw file: give its dtype as well");
+  }
+  const auto map = [&]() -> base::Result<View> {
+    const capi::DetachScope detached;
+    if (mode.create) return io::CreateNpy(path, dtype, *shape, fortran);
+    return raw ? io::OpenRaw(path, mode.map, dtype, shape, offset) : io::OpenNpy(path, mode.map);
+  };
+  return NewArray(state, capi::Take(map()));
+}
+
+Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<2> kSignature("save", {"path", "a"}, 2, 2);
+  const auto [path_object, object] = kSignature.Parse(args, nargs, kwnames);
+  const std::string path = PathFrom(path_object);
+  const Ref array = AsArrayObject(StateOf(module), object, nullptr, nullptr);
+  CheckOpen(AsArray(array.get()));
+  const View& view = AsArray(array.get())->view;
+  const KernelBorrow borrow(view);
+  base::Status status;
+  {
+    const capi::DetachScope detached;
+    status = io::SaveNpy(path, view);
+  }
+  capi::Check(status);
+  return capi::None();
+}
+
+}  // namespace
+
+PyMethodDef file_functions[] = {
+    {"open", capi::Method<&Open>(), METH_FASTCALL | METH_KEYWORDS,
+     "open(path, mode='r', *, dtype=None, shape=None, offset=0, order='C')\n--\n\n"
+     "Map a .npy file, or with dtype a raw file, without reading it.\n\n"
+     "mode: 'r' read only, 'r+' writes go to the file, 'w+' a new .npy file of zeros (needs dtype\n"
+     "and shape), 'c' writes stay in memory. shape and offset (bytes) describe a raw file; without\n"
+     "shape it is one-dimensional and as long as the file. Raises OSError for files that cannot be\n"
+     "opened, ValueError for a header or a size that does not fit the file, TypeError for a dtype\n"
+     "that spanflow does not have."},
+    {"save", capi::Method<&Save>(), METH_FASTCALL | METH_KEYWORDS,
+     "save(path, a)\n--\n\nWrite a .npy file that NumPy reads, with its data 64-byte aligned.\n\n"
+     "Atomic: the new file appears under its name only when it is complete and on the disk; until\n"
+     "then, and after any error, an old file of that name stays as it was."},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace spanflow::bindings

@@ -1,0 +1,14 @@
+// Module functions that are not operations: files, and what the process and the machine can do.
+//
+// Owns: nothing. Threads: thread-compatible. Attached: always; waits detached.
+// Fails: as the functions' docstrings say.
+#pragma once
+
+#include "capi/python.h"
+
+namespace spanflow::bindings {
+
+extern PyMethodDef file_functions[];
+extern PyMethodDef system_functions[];
+
+}  // namespace spanflow::bindings

@@ -1,0 +1,73 @@
+// spanflow.Operation: sf.add, sf.sqrt, sf.mean, … - a row of the operation tables (simd/ops.h) as a
+// Python callable. Operators and methods of Array, and native pipeline stages, go through the same
+// functions.
+//
+// Owns: nothing. Threads: immutable. Attached: always; large work detaches inside.
+// Fails: TypeError (operands, casting), ValueError (shapes), OverflowError (a Python int that does
+// not fit the arrays' dtype).
+#pragma once
+
+#include <span>
+
+#include "array/reduce.h"
+#include "bindings/array_object.h"
+#include "simd/ops.h"
+
+namespace spanflow::bindings {
+
+struct OperationObject {
+  PyObject_HEAD
+  vectorcallfunc vectorcall;
+  ModuleState* state;
+  bool is_reduction;
+  uint8_t index;  // into simd::kOps or simd::kReductions
+
+  simd::Op op() const { return static_cast<simd::Op>(index); }
+  simd::Reduction reduction() const { return static_cast<simd::Reduction>(index); }
+};
+
+extern PyType_Spec operation_spec;
+
+// One Operation for every row of the tables, added to the module under its name.
+void AddOperations(PyObject* module, ModuleState* state);
+
+// op(operands…); `out` may be null. A 0-d result without `out` is a Python scalar.
+capi::Ref ApplyOperation(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
+                         PyObject* out);
+
+// The same for operators: NotImplemented when an operand is nothing that an array can work with.
+capi::Ref ApplyOperator(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
+                        PyObject* out);
+
+struct ReductionCall {
+  PyObject* axis = nullptr;  // null or None: all axes; an int; a tuple of ints
+  PyObject* out = nullptr;
+  bool keepdims = false;
+  double ddof = 0;
+};
+capi::Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* array,
+                         const ReductionCall& call);
+
+// None, an int or a tuple of ints, checked against ndim.
+array::AxisSet AxesFromObject(PyObject* axis, int ndim);
+
+// Gives the GIL up for `work` when it moves more bytes than that costs.
+template <class Work>
+auto RunDetached(int64_t bytes, Work&& work);
+
+}  // namespace spanflow::bindings
+
+#include "capi/attach.h"
+
+namespace spanflow::bindings {
+
+inline constexpr int64_t kDetachBytes = 64 << 10;  // about 2 µs of work
+
+template <class Work>
+auto RunDetached(int64_t bytes, Work&& work) {
+  if (bytes < kDetachBytes) return work();
+  const capi::DetachScope detached;
+  return work();
+}
+
+}  // namespace spanflow::bindings

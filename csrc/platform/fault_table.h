@@ -1,0 +1,35 @@
+// The table of watched mappings, as the SIGBUS handler reads it.
+//
+// Owns: one static row per mapping; rows name memory and descriptors that their mapping owns.
+// Threads: thread-safe. Lookups use atomics and system calls only, so a signal handler may make them.
+// Attached: not needed.
+// Fails: TakeRow returns -1 when every row is in use.
+//
+// Private to the fault guard (fault_guard.cc and its table); others use GuardedMapping.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "platform/fault_guard.h"
+
+namespace spanflow::platform {
+
+// As many mappings as Linux allows a process (vm.max_map_count). Rows that were never used are
+// untouched zero pages and cost nothing.
+inline constexpr int kFaultRows = 1 << 16;
+
+// Enters a mapping; from then on the handler finds it.
+int TakeRow(const MappingInfo& mapping, std::atomic<uint64_t>* faults);
+
+// Takes it out again; returns when no handler looks at it any more.
+void GiveBackRow(int row);
+
+// Called by the handler: lays zeros over what is missing around `address` and counts. False when
+// the address is in no watched mapping, or nothing could be laid there.
+bool CoverMissingPages(uintptr_t address);
+
+// In a forked child: handlers that ran in other threads do not run here.
+void ForgetVisitors();
+
+}  // namespace spanflow::platform

@@ -1,0 +1,229 @@
+// The functors of the arithmetic operations, one per row of SPANFLOW_ARITHMETIC.
+#include "simd/hwy_config.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/arithmetic.cc"
+#include <limits>
+
+#include "hwy/foreach_target.h"
+#include "simd/elementwise-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace spanflow::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+// The low half of the product. Highway 1.0.3 has no product of 8-bit lanes, and its one-lane
+// target multiplies signed numbers.
+template <class D, class V>
+HWY_INLINE V MultiplyWrapping(D d, V a, V b) {
+  using T = LaneOf<D>;
+  static_assert(std::is_unsigned_v<T>);
+#if HWY_TARGET == HWY_SCALAR
+  return hn::Set(d, static_cast<T>(uint64_t{hn::GetLane(a)} * hn::GetLane(b)));
+#else
+  if constexpr (sizeof(T) == 1) {
+    const hn::Repartition<uint16_t, D> d16;
+    const auto a16 = hn::BitCast(d16, a);
+    const auto b16 = hn::BitCast(d16, b);
+    const auto even = hn::And(hn::Mul(a16, b16), hn::Set(d16, 0xFF));
+    const auto odd = hn::Mul(hn::ShiftRight<8>(a16), hn::AndNot(hn::Set(d16, 0xFF), b16));
+    return hn::BitCast(d, hn::Or(even, odd));
+  } else if constexpr (sizeof(T) == 8 && (HWY_TARGET > HWY_AVX3 || !HWY_ARCH_X86)) {
+    const hn::Repartition<uint32_t, D> d32;
+    const auto a32 = hn::BitCast(d32, a);
+    const auto b32 = hn::BitCast(d32, b);
+    const auto a_high = hn::BitCast(d32, hn::ShiftRight<32>(a));
+    const auto b_high = hn::BitCast(d32, hn::ShiftRight<32>(b));
+    const auto cross = hn::Add(hn::MulEven(a_high, b32), hn::MulEven(a32, b_high));
+    return hn::Add(hn::MulEven(a32, b32), hn::ShiftLeft<32>(cross));
+  } else {
+    (void)d;
+    return hn::Mul(a, b);
+  }
+#endif
+}
+
+struct Add {
+  static constexpr Share kShare = Share::kSignless;
+  static constexpr bool kByComponent = true;
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Add(a, b);
+  }
+  template <class D, class V>
+  HWY_INLINE V OnBool(D, V a, V b) const {
+    return hn::Or(a, b);
+  }
+};
+
+struct Subtract {
+  static constexpr Share kShare = Share::kSignless;
+  static constexpr bool kByComponent = true;
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Sub(a, b);
+  }
+};
+
+struct Multiply {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      (void)d;
+      return hn::Mul(a, b);
+    } else {
+      return MultiplyWrapping(d, a, b);
+    }
+  }
+  template <class D, class V>
+  HWY_INLINE V OnBool(D, V a, V b) const {
+    return hn::And(a, b);
+  }
+  template <class D, class V>
+  HWY_INLINE Pair<V> operator()(D, Pair<V> a, Pair<V> b) const {
+    return {hn::Sub(hn::Mul(a.re, b.re), hn::Mul(a.im, b.im)),
+            hn::Add(hn::Mul(a.re, b.im), hn::Mul(a.im, b.re))};
+  }
+};
+
+struct Divide {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Div(a, b);
+  }
+  // Smith 1962, Algorithm 116: dividing by the larger part first keeps clear of overflow.
+  template <class D, class V>
+  HWY_INLINE Pair<V> operator()(D d, Pair<V> a, Pair<V> b) const {
+    const auto one = hn::Set(d, LaneOf<D>(1));
+    const auto re_size = hn::Abs(b.re);
+    const auto im_size = hn::Abs(b.im);
+    const auto swap = hn::Lt(re_size, im_size);  // false with a NaN, which then spreads by itself
+    const V large = hn::IfThenElse(swap, b.im, b.re);
+    const V small = hn::IfThenElse(swap, b.re, b.im);
+    const V ratio = hn::Div(small, large);
+    const V scale = hn::Div(one, hn::Add(large, hn::Mul(small, ratio)));
+    const V x = hn::IfThenElse(swap, a.im, a.re);
+    const V y = hn::IfThenElse(swap, a.re, a.im);
+    const V re = hn::Mul(hn::Add(x, hn::Mul(y, ratio)), scale);
+    const V im = hn::Mul(hn::Sub(y, hn::Mul(x, ratio)), scale);
+    // The two forms of the imaginary part differ in sign. Each is written so that zeros come out
+    // with the sign that its own formula gives.
+    const V im_swapped = hn::Mul(hn::Sub(hn::Mul(x, ratio), y), scale);
+    const auto zero = hn::Eq(hn::Max(re_size, im_size), hn::Zero(d));
+    return {hn::IfThenElse(zero, hn::Div(a.re, re_size), re),
+            hn::IfThenElse(zero, hn::Div(a.im, re_size), hn::IfThenElse(swap, im_swapped, im))};
+  }
+};
+
+// a where it is NaN or the better one, else b; b is also taken when b is NaN. In contrast to the
+// minimum of the instruction sets this does not depend on the order of the operands.
+struct Minimum {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
+    } else {
+      return hn::Min(a, b);
+    }
+  }
+};
+
+struct Maximum {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
+    } else {
+      return hn::Max(a, b);
+    }
+  }
+};
+
+struct Clip {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V lower, V upper) const {
+    return Minimum()(d, Maximum()(d, x, lower), upper);
+  }
+};
+
+struct Negative {
+  static constexpr Share kShare = Share::kSignless;
+  static constexpr bool kByComponent = true;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::Xor(a, hn::SignBit(d));
+    } else {
+      return hn::Sub(hn::Zero(d), a);
+    }
+  }
+};
+
+// sqrt(x² + y²) for x >= y >= 0, scaled by a power of two so that no square overflows or vanishes.
+template <class D, class V>
+HWY_INLINE V ScaledHypot(D d, V x, V y) {
+  using T = LaneOf<D>;
+  const hn::RebindToUnsigned<D> du;
+  using U = LaneOf<decltype(du)>;
+  constexpr int kFraction = sizeof(T) == 4 ? 23 : 52;
+  constexpr U kOne = U{1} << kFraction;
+  constexpr U kMask = (sizeof(T) == 4 ? U{0xFF} : U{0x7FF}) << kFraction;
+  // 2^e with e about the exponent of x, and 2^-e: as exponents they add up to kMask - kOne.
+  const auto bits = hn::And(hn::BitCast(du, x), hn::Set(du, kMask));
+  const auto up = hn::Min(hn::Max(bits, hn::Set(du, kOne)), hn::Set(du, kMask - 2 * kOne));
+  const V scale = hn::BitCast(d, up);
+  const V unscale = hn::BitCast(d, hn::Sub(hn::Set(du, kMask - kOne), up));
+  const V xs = hn::Mul(x, unscale);
+  const V ys = hn::Mul(y, unscale);
+  return hn::Mul(hn::Sqrt(hn::MulAdd(xs, xs, hn::Mul(ys, ys))), scale);
+}
+
+struct Absolute {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a) const {
+    if constexpr (std::is_unsigned_v<LaneOf<D>>) {
+      return a;
+    } else {
+      return hn::Abs(a);
+    }
+  }
+  // An infinite part makes the size infinite, even beside a NaN.
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, Pair<V> a) const {
+    const V infinity = hn::Set(d, std::numeric_limits<LaneOf<D>>::infinity());
+    const V re = hn::Abs(a.re);
+    const V im = hn::Abs(a.im);
+    const auto swap = hn::Lt(re, im);
+    const V size = ScaledHypot(d, hn::IfThenElse(swap, im, re), hn::IfThenElse(swap, re, im));
+    return hn::IfThenElse(hn::Or(hn::Eq(re, infinity), hn::Eq(im, infinity)), infinity, size);
+  }
+};
+
+struct Sqrt {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a) const {
+    return hn::Sqrt(a);
+  }
+};
+
+void Fill(Tables* tables) {
+#define SPANFLOW_ROW(Name, ...) FillRow<Name, Op::k##Name>(tables);
+  SPANFLOW_ARITHMETIC(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spanflow::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spanflow::simd {
+namespace {
+HWY_EXPORT(Fill);
+}  // namespace
+void FillArithmetic(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
+}  // namespace spanflow::simd
+#endif  // HWY_ONCE

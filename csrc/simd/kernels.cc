@@ -1,0 +1,74 @@
+// Looks kernels up in the tables of the target in use.
+#include "simd/kernels.h"
+
+#include "simd/tables.h"
+
+namespace spanflow::simd {
+namespace {
+
+constexpr size_t Index(base::Kind kind) { return static_cast<size_t>(kind); }
+
+}  // namespace
+
+ElementwiseKernel FindKernel(Op op, base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return {};
+  return CurrentTables().ops[static_cast<size_t>(op)][Index(compute_kind)];
+}
+
+CastFn FindCast(base::Kind from, base::Kind to) {
+  if (!base::IsNumeric(from) || !base::IsNumeric(to)) return nullptr;
+  return CurrentTables().casts[Index(from)][Index(to)];
+}
+
+CastFn FindByteSwap(int unit) {
+  return unit == 2 || unit == 4 || unit == 8 ? CurrentTables().byte_swaps[unit] : nullptr;
+}
+
+void Gather(const std::byte* in, ptrdiff_t stride, size_t itemsize, std::byte* out, size_t n) {
+  CurrentTables().gather(in, stride, itemsize, out, n);
+}
+
+void Scatter(const std::byte* in, std::byte* out, ptrdiff_t stride, size_t itemsize, size_t n) {
+  CurrentTables().scatter(in, out, stride, itemsize, n);
+}
+
+size_t Compress(const std::byte* in, size_t itemsize, const uint8_t* mask, size_t n,
+                std::byte* out) {
+  return CurrentTables().compress(in, itemsize, mask, n, out);
+}
+
+size_t CountTrue(const uint8_t* mask, size_t n) { return CurrentTables().count_true(mask, n); }
+
+ReductionKernel FindReduction(Reduction reduction, base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return {};
+  return CurrentTables().reductions[static_cast<size_t>(reduction)][Index(compute_kind)];
+}
+
+ColumnKernel FindColumnReduction(Reduction reduction, base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return {};
+  return CurrentTables().columns[static_cast<size_t>(reduction)][Index(compute_kind)];
+}
+
+base::Kind ResultKind(Reduction reduction, base::Kind operand_kind) {
+  using base::Kind;
+  const bool real = !base::IsFloat(operand_kind) && !base::IsComplex(operand_kind);
+  switch (InfoOf(reduction).rule) {
+    case ReduceRule::kSame:
+      return operand_kind;
+    case ReduceRule::kBool:
+      return Kind::kBool;
+    case ReduceRule::kCount:
+      return Kind::kI64;
+    case ReduceRule::kSum:
+      if (base::IsUnsigned(operand_kind)) return Kind::kU64;
+      return real ? Kind::kI64 : operand_kind;
+    case ReduceRule::kMean:
+      return real ? Kind::kF64 : operand_kind;
+    case ReduceRule::kReal:
+      if (operand_kind == Kind::kC64) return Kind::kF32;
+      return real || operand_kind == Kind::kC128 ? Kind::kF64 : operand_kind;
+  }
+  return operand_kind;
+}
+
+}  // namespace spanflow::simd

@@ -1,0 +1,93 @@
+// The kernels of the SIMD target in use: inner loops over contiguous, native-endian runs, and the
+// loaders and storers that turn any other run of memory into one.
+//
+// Owns: nothing; every function works on memory that the caller holds.
+// Threads: thread-safe; UseTarget is for tests and the lab and must not race with running kernels.
+// Attached: not needed.
+// Fails: kernels cannot fail. A missing op x kind cell is a null pointer.
+//
+// No alignment is required of any pointer. `out` may be exactly one of the inputs (in place);
+// partial overlap is the caller's to avoid.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "simd/ops.h"
+
+namespace spanflow::simd {
+
+// out[i] = op(in[0][i], …), n elements. `in` has as many pointers as the operation's arity.
+using ElementwiseFn = void (*)(const void* const* in, void* out, size_t n);
+
+struct ElementwiseKernel {
+  ElementwiseFn run = nullptr;     // ordinary stores: the output is read again soon
+  ElementwiseFn stream = nullptr;  // stores past the caches, for outputs that do not fit into them
+};
+ElementwiseKernel FindKernel(Op op, base::Kind compute_kind);
+
+// out[i] = (to)in[i], n elements, both native and contiguous. Every pair of numeric kinds exists.
+using CastFn = void (*)(const void* in, void* out, size_t n);
+CastFn FindCast(base::Kind from, base::Kind to);
+
+// out[i] = in[i] with its bytes reversed in units of `unit` (2, 4 or 8) bytes; n units. May be in
+// place. For unit 1 the result is null.
+CastFn FindByteSwap(int unit);
+
+// Gather: out is contiguous; item i lies at in + i * stride. Scatter: the reverse.
+// Any itemsize; 1, 2, 4, 8 and 16 are fast, and so are stride == itemsize and stride == 0.
+void Gather(const std::byte* in, ptrdiff_t stride, size_t itemsize, std::byte* out, size_t n);
+void Scatter(const std::byte* in, std::byte* out, ptrdiff_t stride, size_t itemsize, size_t n);
+
+// Selection. Both return how many items were written; mask and items are contiguous.
+size_t Compress(const std::byte* in, size_t itemsize, const uint8_t* mask, size_t n,
+                std::byte* out);
+size_t CountTrue(const uint8_t* mask, size_t n);
+
+// A reduction's running state: plain bytes, so that it can lie on a stack, in a vector of partial
+// results or in a pipeline token. 16-byte aligned.
+struct alignas(16) Accumulator {
+  std::byte bytes[64];
+};
+
+// The inner loops of one reduction for one compute kind. Merging partial results in a fixed order
+// makes results independent of the number of threads.
+struct ReductionKernel {
+  void (*init)(Accumulator* acc) = nullptr;
+  void (*update)(Accumulator* acc, const void* in, size_t n) = nullptr;  // any n; accurate for any n
+  void (*merge)(Accumulator* acc, const Accumulator* other) = nullptr;   // `other` came after
+  // Writes one element of the result kind (see ReduceRule). `ddof` matters for var and std only.
+  void (*finish)(const Accumulator* acc, double ddof, void* out) = nullptr;
+};
+// `compute_kind` is the operand's kind with f16 and bf16 as f32; the result for those is f32 and
+// the caller rounds it. Min and Max of zero elements are the caller's error to raise.
+ReductionKernel FindReduction(Reduction reduction, base::Kind compute_kind);
+base::Kind ResultKind(Reduction reduction, base::Kind operand_kind);
+
+// Reduction along an outer axis: `rows` rows of n contiguous elements, `row_stride` bytes apart,
+// are folded column by column into n accumulators' worth of plain state.
+// State layout: `width` arrays of n elements of kind `state_kind` behind one another.
+struct ColumnKernel {
+  base::Kind state_kind = base::Kind::kF64;
+  int width = 0;  // state arrays: 1 for sum, min, …; 2 (mean, M2) for moments
+  void (*init)(void* state, size_t n) = nullptr;
+  // `seen` is how many rows were folded before.
+  void (*update)(void* state, const std::byte* in, ptrdiff_t row_stride, size_t rows, size_t n,
+                 int64_t seen) = nullptr;
+  // Folds `other` (other_rows rows, which came after) into state (seen rows).
+  void (*merge)(void* state, const void* other, size_t n, int64_t seen,
+                int64_t other_rows) = nullptr;
+  void (*finish)(const void* state, size_t n, int64_t rows, double ddof, void* out) = nullptr;
+};
+ColumnKernel FindColumnReduction(Reduction reduction, base::Kind compute_kind);
+
+// SIMD targets of this build and machine, best first ("AVX3", "AVX2", "SSE4", …), and the one in
+// use. UseTarget("") goes back to the best; it returns false for a name that is not available.
+std::vector<std::string> AvailableTargets();
+std::string TargetInUse();
+bool UseTarget(const std::string& name);
+
+}  // namespace spanflow::simd

@@ -1,0 +1,137 @@
+// The functors of comparisons, bit operations and selection, one per row of SPANFLOW_LOGIC.
+#include "simd/hwy_config.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/logic.cc"
+#include "hwy/foreach_target.h"
+#include "simd/elementwise-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace spanflow::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+struct Equal {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D, V a, V b) const {
+    return hn::Eq(a, b);
+  }
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D, Pair<V> a, Pair<V> b) const {
+    return hn::And(hn::Eq(a.re, b.re), hn::Eq(a.im, b.im));
+  }
+};
+
+struct NotEqual {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D, V a, V b) const {
+    return hn::Ne(a, b);
+  }
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D, Pair<V> a, Pair<V> b) const {
+    return hn::Or(hn::Ne(a.re, b.re), hn::Ne(a.im, b.im));
+  }
+};
+
+struct Less {
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D, V a, V b) const {
+    return hn::Lt(a, b);
+  }
+};
+
+// Highway 1.0.3 has Le for floats only; without NaN it is the opposite of Gt.
+struct LessEqual {
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::Le(a, b);
+    } else {
+      return hn::Not(hn::Lt(b, a));
+    }
+  }
+};
+
+struct Greater {
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D d, V a, V b) const {
+    return Less()(d, b, a);
+  }
+};
+
+struct GreaterEqual {
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D d, V a, V b) const {
+    return LessEqual()(d, b, a);
+  }
+};
+
+struct BitwiseAnd {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::And(a, b);
+  }
+};
+
+struct BitwiseOr {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Or(a, b);
+  }
+};
+
+struct BitwiseXor {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    return hn::Xor(a, b);
+  }
+};
+
+struct Invert {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a) const {
+    return hn::Not(a);
+  }
+  template <class D, class V>
+  HWY_INLINE V OnBool(D d, V a) const {
+    return hn::Xor(a, hn::Set(d, 1));
+  }
+};
+
+struct Where {
+  static constexpr Share kShare = Share::kBits;
+  template <class D, class M, class V>
+  HWY_INLINE V operator()(D, M condition, V x, V y) const {
+    return hn::IfThenElse(condition, x, y);
+  }
+  template <class D, class M, class V>
+  HWY_INLINE Pair<V> operator()(D, M condition, Pair<V> x, Pair<V> y) const {
+    return {hn::IfThenElse(condition, x.re, y.re), hn::IfThenElse(condition, x.im, y.im)};
+  }
+};
+
+void Fill(Tables* tables) {
+#define SPANFLOW_ROW(Name, ...) FillRow<Name, Op::k##Name>(tables);
+  SPANFLOW_LOGIC(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spanflow::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spanflow::simd {
+namespace {
+HWY_EXPORT(Fill);
+}  // namespace
+void FillLogic(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
+}  // namespace spanflow::simd
+#endif  // HWY_ONCE

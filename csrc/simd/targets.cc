@@ -1,0 +1,101 @@
+// Chooses the SIMD target. The choice is our own and not Highway's process-wide one, so that tests
+// may switch targets without disturbing other users of libhwy in the same process.
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+
+#include "simd/hwy_config.h"
+#include "simd/tables.h"
+
+// After hwy_config.h, which configures it.
+#include "hwy/targets.h"
+
+namespace spanflow::simd {
+namespace {
+
+// Highway's target bits that this build has and this machine can run; a lower bit is better.
+int64_t AvailableBits() { return (hwy::SupportedTargets() | HWY_STATIC_TARGET) & HWY_TARGETS; }
+
+int64_t BestBit(int64_t bits) { return bits & -bits; }
+
+// 0 when there is no such target.
+int64_t BitOf(const std::string& name) {
+  for (int64_t bits = AvailableBits(); bits != 0; bits &= bits - 1) {
+    if (name == hwy::TargetName(BestBit(bits))) return BestBit(bits);
+  }
+  return 0;
+}
+
+// The position of a target in the tables that HWY_EXPORT makes.
+size_t DispatchIndex(int64_t bit) {
+  if constexpr ((HWY_TARGETS & (HWY_TARGETS - 1)) == 0) return 0;
+  hwy::ChosenTarget chosen;
+  chosen.Update(bit);
+  return chosen.GetIndex();
+}
+
+// Made on first use and never freed, so that a reference to them stays valid at exit.
+const Tables& TablesOf(int64_t bit) {
+  static std::mutex mutex;
+  static Tables* made[64] = {};
+  const std::lock_guard<std::mutex> lock(mutex);
+  Tables*& tables = made[__builtin_ctzll(static_cast<uint64_t>(bit))];
+  if (tables == nullptr) {
+    auto fresh = std::make_unique<Tables>();
+    const size_t target = DispatchIndex(bit);
+    fresh->target_name = hwy::TargetName(bit);
+    FillArithmetic(target, fresh.get());
+    FillLogic(target, fresh.get());
+    FillCasts(target, fresh.get());
+    FillReductions(target, fresh.get());
+    FillMoments(target, fresh.get());
+    FillColumns(target, fresh.get());
+    FillMoves(target, fresh.get());
+    tables = fresh.release();
+  }
+  return *tables;
+}
+
+// The best target, or the one that the environment asks for where it is available.
+const Tables& DefaultTables() {
+  const char* wanted = std::getenv("SPANFLOW_SIMD_TARGET");
+  const int64_t bit = wanted == nullptr ? 0 : BitOf(wanted);
+  return TablesOf(bit != 0 ? bit : BestBit(AvailableBits()));
+}
+
+std::atomic<const Tables*> current{nullptr};
+
+const Tables& ChooseTables() {
+  const Tables& tables = DefaultTables();
+  const Tables* expected = nullptr;
+  // A racing UseTarget wins: what it chose must not be undone by a first call elsewhere.
+  if (current.compare_exchange_strong(expected, &tables, std::memory_order_acq_rel)) return tables;
+  return *expected;
+}
+
+}  // namespace
+
+const Tables& CurrentTables() {
+  const Tables* tables = current.load(std::memory_order_acquire);
+  return tables != nullptr ? *tables : ChooseTables();
+}
+
+std::vector<std::string> AvailableTargets() {
+  std::vector<std::string> names;
+  for (int64_t bits = AvailableBits(); bits != 0; bits &= bits - 1) {
+    names.emplace_back(hwy::TargetName(BestBit(bits)));
+  }
+  return names;
+}
+
+std::string TargetInUse() { return CurrentTables().target_name; }
+
+bool UseTarget(const std::string& name) {
+  const int64_t bit = name.empty() ? BestBit(AvailableBits()) : BitOf(name);
+  if (bit == 0) return false;
+  current.store(&TablesOf(bit), std::memory_order_release);
+  return true;
+}
+
+}  // namespace spanflow::simd
