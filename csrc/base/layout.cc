@@ -88,7 +88,7 @@ Result<Layout> Layout::FortranContiguous(DType dtype, const Dims& shape) {
 }
 
 Result<Extent> ExtentOf(const Layout& layout) {
-  if (layout.ndim() > 0 && layout.size() == 0) return Extent{0, 0};
+  if (std::ranges::find(layout.shape, 0) != layout.shape.end()) return Extent{0, 0};
   Extent extent{0, layout.dtype.itemsize()};
   for (int i = 0; i < layout.ndim(); ++i) {
     int64_t span;

@@ -57,8 +57,7 @@ Result<base::Layout> RawLayout(int64_t size, const base::DType& dtype,
 }  // namespace
 
 Result<NpyHeader> ReadNpyHeader(const std::string& path) {
-  SPANFLOW_ASSIGN(const platform::File file,
-                  platform::File::Open(path, platform::OpenMode::kRead));
+  SPANFLOW_ASSIGN(const platform::File file, platform::File::Open(path, platform::OpenMode::kRead));
   return ReadNpyHeader(file);
 }
 

@@ -38,16 +38,27 @@ std::optional<int64_t> VoidWidth(const Literal& descr) {
 const char* WhyNot(std::string_view code) {
   const bool sized = code.size() > 1;
   switch (code.empty() ? '\0' : code[0]) {
-    case 'O': return "its elements are pickled Python objects, which are never loaded";
-    case 'U': return "Unicode text; save it as bytes (astype('S'))";
-    case 'M': return "dates; save it as int64 (view('i8'))";
-    case 'm': return "time spans; save it as int64 (view('i8'))";
-    case 'V': return "bytes without a meaning; open the file as a raw one and say the dtype and offset";
-    case 'g': case 'G': return "long double; save it as float64 or complex128";
-    case 'f': return code == "f12" || code == "f16" ? "long double; save it as float64" : nullptr;
-    case 'c': return code == "c24" || code == "c32" ? "long double; save it as complex128" : nullptr;
-    case 'T': return sized ? nullptr : "text of any length; save it as bytes (astype('S'))";
-    default: return nullptr;
+    case 'O':
+      return "its elements are pickled Python objects, which are never loaded";
+    case 'U':
+      return "Unicode text; save it as bytes (astype('S'))";
+    case 'M':
+      return "dates; save it as int64 (view('i8'))";
+    case 'm':
+      return "time spans; save it as int64 (view('i8'))";
+    case 'V':
+      return "bytes without a meaning; open the file as a raw one and say the dtype and offset";
+    case 'g':
+    case 'G':
+      return "long double; save it as float64 or complex128";
+    case 'f':
+      return code == "f12" || code == "f16" ? "long double; save it as float64" : nullptr;
+    case 'c':
+      return code == "c24" || code == "c32" ? "long double; save it as complex128" : nullptr;
+    case 'T':
+      return sized ? nullptr : "text of any length; save it as bytes (astype('S'))";
+    default:
+      return nullptr;
   }
 }
 
@@ -60,8 +71,8 @@ Result<DType> FromCode(const std::string& code) {
 
 // 'x', or ('title', 'x').
 const std::string* FieldName(const Literal& name) {
-  const bool titled = name.Is(Type::kTuple) && name.items.size() == 2 &&
-                      name.items[0].Is(Type::kString);
+  const bool titled =
+      name.Is(Type::kTuple) && name.items.size() == 2 && name.items[0].Is(Type::kString);
   const Literal& own = titled ? name.items[1] : name;
   return own.Is(Type::kString) ? &own.text : nullptr;
 }
@@ -96,15 +107,16 @@ Result<DType> RecordFromDescr(const Literal& descr) {
   std::vector<Field> fields;
   int64_t at = 0;
   if (descr.items.size() > kMostFields) {
-    return Status::Value("a record of " + std::to_string(descr.items.size()) +
-                         " fields; at most " + std::to_string(kMostFields) + " are supported");
+    return Status::Value("a record of " + std::to_string(descr.items.size()) + " fields; at most " +
+                         std::to_string(kMostFields) + " are supported");
   }
   for (const Literal& item : descr.items) {
     const bool shaped = item.Is(Type::kTuple) && (item.items.size() == 2 || item.items.size() == 3);
     const std::string* name = shaped ? FieldName(item.items[0]) : nullptr;
     if (name == nullptr) {
-      return Status::Value("a field is described by a tuple ('name', dtype) or "
-                           "('name', dtype, shape)");
+      return Status::Value(
+          "a field is described by a tuple ('name', dtype) or "
+          "('name', dtype, shape)");
     }
     const auto padding = name->empty() ? VoidWidth(item.items[1]) : std::nullopt;
     int64_t nbytes = padding.value_or(0);
@@ -141,16 +153,19 @@ Result<DType> DTypeFromDescr(const Literal& descr) {
 
 Result<std::string> DescrOf(const DType& dtype) {
   if (dtype.kind() == base::Kind::kBF16) {
-    return Status::Type("NumPy's file format has no bfloat16: convert to float32 "
-                        "(astype('f4')) first");
+    return Status::Type(
+        "NumPy's file format has no bfloat16: convert to float32 "
+        "(astype('f4')) first");
   }
   if (dtype.kind() != base::Kind::kRecord) return "'" + dtype.ArrayCode() + "'";
   std::string text = "[";
   int64_t at = 0;
   for (const Field& field : dtype.fields()) {
     if (field.offset < at) {
-      return Status::Type("NumPy's file format has no records whose fields overlap or lie in "
-                          "another order than they are listed: field '" + field.name + "'");
+      return Status::Type(
+          "NumPy's file format has no records whose fields overlap or lie in "
+          "another order than they are listed: field '" +
+          field.name + "'");
     }
     SPANFLOW_ASSIGN(const std::string own, FieldDescr(field));
     text += PaddingDescr(field.offset - at) + own + ", ";

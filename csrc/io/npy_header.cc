@@ -16,7 +16,7 @@ using base::Status;
 using Type = Literal::Type;
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr int64_t kLongestPrefix = 12;               // magic, version, length
+constexpr int64_t kLongestPrefix = 12;                // magic, version, length
 constexpr int64_t kLongestHeader = int64_t{1} << 20;  // thousands of fields fit
 constexpr size_t kAlignment = 64;
 
@@ -40,14 +40,13 @@ Status NotNpy(std::string_view start) {
   if (start.starts_with("PK\x03\x04")) {
     return Status::Value("is a zip archive (.npz), not a .npy file; unpack it first");
   }
-  return Status::Value("is not a .npy file: it does not start with \\x93NUMPY; to open it as raw "
-                       "bytes, say its dtype");
+  return Status::Value(
+      "is not a .npy file: it does not start with \\x93NUMPY; to open it as raw "
+      "bytes, say its dtype");
 }
 
 Result<Frame> ParseFrame(std::string_view prefix) {
-  const auto byte = [prefix](size_t i) {
-    return int64_t{static_cast<unsigned char>(prefix[i])};
-  };
+  const auto byte = [prefix](size_t i) { return int64_t{static_cast<unsigned char>(prefix[i])}; };
   if (!prefix.starts_with(kMagic)) return NotNpy(prefix);
   if (prefix.size() < 10) return Status::Value("the file ends inside its header");
   Frame frame;
@@ -80,8 +79,10 @@ bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i++]);
     if (lead < 0x80) continue;
-    const size_t more = lead >= 0xC2 && lead < 0xE0 ? 1 : lead >= 0xE0 && lead < 0xF0 ? 2
-                        : lead >= 0xF0 && lead < 0xF5 ? 3 : 0;
+    const size_t more = lead >= 0xC2 && lead < 0xE0   ? 1
+                        : lead >= 0xE0 && lead < 0xF0 ? 2
+                        : lead >= 0xF0 && lead < 0xF5 ? 3
+                                                      : 0;
     if (more == 0 || text.size() - i < more) return false;
     const auto second = static_cast<unsigned char>(text[i]);
     // Overlong forms, surrogates, and what lies above U+10FFFF.
@@ -165,8 +166,8 @@ Result<NpyHeader> ReadChecked(const platform::File& file) {
                          ", but the file has " + std::to_string(size) + " bytes");
   }
   if (frame.text_bytes > kLongestHeader) {
-    return Status::Value("its header has " + std::to_string(frame.text_bytes) +
-                         " bytes; at most " + std::to_string(kLongestHeader) + " are read");
+    return Status::Value("its header has " + std::to_string(frame.text_bytes) + " bytes; at most " +
+                         std::to_string(kLongestHeader) + " are read");
   }
   SPANFLOW_ASSIGN(std::string text, ReadText(file, frame.text_offset, frame.text_bytes));
   SPANFLOW_ASSIGN(base::Layout layout, ParseText(std::move(text), frame.major));
@@ -193,8 +194,8 @@ Result<std::string> FormatNpyHeader(const base::DType& dtype, const base::Dims& 
   SPANFLOW_ASSIGN(const std::string descr, DescrOf(dtype));
   std::string text = "{'descr': " + descr + ", 'fortran_order': " + (fortran ? "True" : "False") +
                      ", 'shape': " + base::ToString(shape) + ", }";
-  const bool ascii =
-      std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+  const bool ascii = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return static_cast<signed char>(c) >= 0; });
   // Room for the padding and the line end is counted in before the version is chosen.
   const bool fits_version_1 = ascii && text.size() + kAlignment < 65536;
   const char major = fits_version_1 ? 1 : ascii ? 2 : 3;

@@ -100,8 +100,10 @@ Status WriteStrided(platform::File& file, const View& view) {
 }
 
 Status MissingBytes(const View& view) {
-  return Status::Os(EIO, "cannot be saved: bytes of the file behind the array are gone (it became "
-                         "shorter, or its disk failed)", view.block->description());
+  return Status::Os(EIO,
+                    "cannot be saved: bytes of the file behind the array are gone (it became "
+                    "shorter, or its disk failed)",
+                    view.block->description());
 }
 
 Status WriteData(platform::File& file, const View& view, bool straight) {

@@ -15,9 +15,12 @@ void AppendCount(std::string& text, int64_t count, const char* what) {
 
 const char* NameOf(BlockKind kind) {
   switch (kind) {
-    case BlockKind::kHeap: return "heap";
-    case BlockKind::kMapped: return "mapped";
-    case BlockKind::kForeign: break;
+    case BlockKind::kHeap:
+      return "heap";
+    case BlockKind::kMapped:
+      return "mapped";
+    case BlockKind::kForeign:
+      break;
   }
   return "foreign";
 }

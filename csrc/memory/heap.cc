@@ -42,8 +42,8 @@ constexpr bool kRecycles = true;
 
 std::byte* NewBytes(int64_t nbytes, bool zeroed) {
   const auto size = static_cast<size_t>(nbytes);
-  void* address = zeroed ? mi_zalloc_aligned(size, kHeapAlignment)
-                         : mi_malloc_aligned(size, kHeapAlignment);
+  void* address =
+      zeroed ? mi_zalloc_aligned(size, kHeapAlignment) : mi_malloc_aligned(size, kHeapAlignment);
   return static_cast<std::byte*>(address);
 }
 void FreeBytes(std::byte* address) { mi_free(address); }
@@ -58,8 +58,7 @@ struct Counters {
     live_blocks.fetch_add(1, std::memory_order_relaxed);
     const int64_t now = live_bytes.fetch_add(nbytes, std::memory_order_relaxed) + nbytes;
     int64_t peak = peak_bytes.load(std::memory_order_relaxed);
-    while (now > peak &&
-           !peak_bytes.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+    while (now > peak && !peak_bytes.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
     }
   }
   void Subtract(int64_t nbytes) {
@@ -72,7 +71,7 @@ constinit Counters counters;
 // Never destroyed: blocks may outlive every static object.
 Recycler& Cache() {
   static Recycler& cache = *[] {
-    auto* made = new Recycler(std::min(kMostCached, platform::UsableMemory() / 16),
+    auto* made = new Recycler(kRecycles ? std::min(kMostCached, platform::UsableMemory() / 16) : 0,
                               FreeBytes);
     platform::OnFork(nullptr, nullptr, [] { Cache().RecoverAfterFork(); });
     return made;
@@ -150,7 +149,9 @@ HeapStats GetHeapStats() {
 
 void TrimHeap() { Cache().Trim(); }
 
-void SetHeapCacheLimit(int64_t nbytes) { Cache().SetLimit(nbytes); }
+void SetHeapCacheLimit(int64_t nbytes) {
+  if (kRecycles) Cache().SetLimit(nbytes);
+}
 int64_t HeapCacheLimit() { return Cache().limit(); }
 
 }  // namespace spanflow::memory

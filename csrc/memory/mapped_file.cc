@@ -63,8 +63,7 @@ class MappedBlock final : public Block {
  public:
   MappedBlock(platform::File file, bip::mapped_region region, MapMode mode, int64_t offset)
       : Block(region.get_size() == 0 ? nothing : static_cast<std::byte*>(region.get_address()),
-              static_cast<int64_t>(region.get_size()), BlockKind::kMapped,
-              mode == MapMode::kRead),
+              static_cast<int64_t>(region.get_size()), BlockKind::kMapped, mode == MapMode::kRead),
         file_(std::move(file)),
         region_(std::move(region)),
         mode_(mode),
@@ -116,8 +115,10 @@ Status MappedBlock::Flush() {
   if (!pages.ok()) return Status::Os(pages.os_error(), pages.message(), file_.path());
   SPANFLOW_TRY(file_.Sync());
   if (faults() == 0) return Status::Ok();
-  return Status::Os(EIO, "bytes could not be written back: the file became shorter while it was "
-                         "mapped, or its disk is full or failed", file_.path());
+  return Status::Os(EIO,
+                    "bytes could not be written back: the file became shorter while it was "
+                    "mapped, or its disk is full or failed",
+                    file_.path());
 }
 
 // The part of a request that lies inside the block.

@@ -6,8 +6,9 @@
 // Fails: OSError with the path, ValueError when the range does not lie inside the file.
 //
 // When the file becomes shorter under a mapping, or a page cannot be read or written, the access
-// sees zeros and Block::faults() goes up (platform/fault_guard.h); it also goes up once when the file
-// is found to end before the mapping does. faults() asks the system twice, about half a microsecond.
+// sees zeros and Block::faults() goes up (platform/fault_guard.h); it also goes up once when the
+// file is found to end before the mapping does. faults() asks the system twice, about half a
+// microsecond.
 #pragma once
 
 #include <cstdint>

@@ -4,9 +4,9 @@
 // Threads: thread-compatible. Attached: not needed; everything here may wait for the disk.
 // Fails: OSError. Whatever fails before the rename, the old file keeps its bytes and its name.
 //
-// Whoever has the old file open or mapped keeps the old bytes: the name moves, nothing is truncated.
-// A symbolic link stays a link; what it names is replaced. The new file has the permissions (and,
-// where allowed, the owner) of the old one, or those that the umask gives.
+// Whoever has the old file open or mapped keeps the old bytes: the name moves, nothing is
+// truncated. A symbolic link stays a link; what it names is replaced. The new file has the
+// permissions (and, where allowed, the owner) of the old one, or those that the umask gives.
 #pragma once
 
 #include <cstddef>

@@ -13,7 +13,6 @@
 #include "platform/os_error.h"
 #include "platform/thread.h"
 
-
 namespace spanflow::platform {
 namespace {
 
@@ -32,12 +31,12 @@ constinit std::atomic<int> previous_count{0};
 constinit std::atomic<int> latest{-1};  // the one that ours replaced last; 0 is the first of all
 constinit std::atomic<bool> installing{false};
 
-// The thread that is inside a previous handler, and how far down it went: id * 4 + step.
+// The thread that last handed a signal on, and how far down it went: id * 4 + step.
 constinit std::atomic<uint64_t> passing_on{0};
-// The same fault by the same thread, again and again, means that no handler mended it.
+// The same fault by the same thread, again and again, means that no handler mends it.
 constinit std::atomic<uint64_t> last_fault{0};
 constinit std::atomic<int> repeats{0};
-constexpr int kMostRepeats = 8;
+constexpr int kMostRepeats = 16;
 
 bool IsOurs(const struct sigaction& action) {
   return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == OnSigbus;
@@ -45,8 +44,7 @@ bool IsOurs(const struct sigaction& action) {
 
 // A page behind a mapping could not be had; not a misaligned access, and not kill().
 bool IsMissingPage(const siginfo_t& info) {
-  return info.si_code == BUS_ADRERR || info.si_code == BUS_OBJERR ||
-         info.si_code == BUS_MCEERR_AR;
+  return info.si_code == BUS_ADRERR || info.si_code == BUS_OBJERR || info.si_code == BUS_MCEERR_AR;
 }
 
 uint64_t ThisThread() { return static_cast<uint64_t>(syscall(SYS_gettid)); }
@@ -88,23 +86,30 @@ bool NobodyMendsIt(uint64_t thread, const siginfo_t& info) {
 }
 
 // Hands a signal that is not ours to whoever had SIGBUS before. Crash reporters put back what they
-// found and raise the signal once more; what they found may be us. So a signal that is raised while
-// this thread is inside a previous handler goes one further down: the latest, the first of all, the
+// found and raise the signal once more; what they found may be us. So a signal that a thread raises
+// after its fault was handed on goes one further down: the latest handler, the first of all, the
 // default.
 void PassOn(int signal, siginfo_t* info, void* context) {
   const bool raised = info->si_code <= 0;
   const uint64_t thread = ThisThread();
   const uint64_t mark = passing_on.load();
-  const uint64_t step = raised && mark / 4 == thread ? mark % 4 + 1 : 0;
-  const int handler = step == 0 ? latest.load(std::memory_order_acquire) : 0;
-  const bool tried = step > 1 || (step == 1 && latest.load(std::memory_order_acquire) == 0);
-  if (tried || handler < 0 || (!raised && NobodyMendsIt(thread, *info))) {
+  const bool again =
+      info->si_code == SI_TKILL && info->si_pid == getpid() && mark / 4 == thread;
+  const uint64_t step = again ? mark % 4 + 1 : 0;
+  const int newest = latest.load(std::memory_order_acquire);
+  const bool all_tried = newest < 0 || step > 1 || (step == 1 && newest == 0);
+  if (all_tried || (!raised && NobodyMendsIt(thread, *info))) {
     DieByDefault(raised);
     return;
   }
   passing_on.store(thread * 4 + step);
-  CallPrevious(previous[handler], signal, info, context);
-  passing_on.store(mark);
+  CallPrevious(previous[step == 0 ? newest : 0], signal, info, context);
+  if (raised) {
+    passing_on.store(mark);
+  } else if (IsPagePresent(reinterpret_cast<uintptr_t>(info->si_addr))) {
+    passing_on.store(0);  // it was mended: nothing to report, and the next fault is a new one
+    last_fault.store(0);
+  }
 }
 
 void OnSigbus(int signal, siginfo_t* info, void* context) {

@@ -25,8 +25,8 @@ struct MappingInfo {
   const std::byte* address;  // any address inside the first page
   int64_t nbytes;
   bool writable;
-  bool is_private;     // copy on write: changed pages exist nowhere else
-  int descriptor;      // open as long as the mapping is watched
+  bool is_private;      // copy on write: changed pages exist nowhere else
+  int descriptor;       // open as long as the mapping is watched
   int64_t file_offset;  // of `address`
 };
 

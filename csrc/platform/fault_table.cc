@@ -9,6 +9,10 @@
 
 #include "platform/pages.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22  // Linux 5.14
+#endif
+
 namespace spanflow::platform {
 namespace {
 
@@ -35,14 +39,14 @@ struct alignas(64) Row {
 
 // All zero bits: no space in the binary, and no memory for rows that were never used.
 constinit Row rows[kFaultRows];
-constinit std::atomic<int> rows_used{0};       // rows behind these were never taken
+constinit std::atomic<int> rows_used{0};         // rows behind these were never taken
 constinit std::atomic<uintptr_t> page_bytes{0};  // sysconf is not for signal handlers
 
 // System calls below go through syscall(): a sanitizer's interceptors have no place in a handler.
 bool LayZeroPages(uintptr_t begin, uintptr_t end, bool writable) {
-  const long outcome = syscall(SYS_mmap, begin, end - begin,
-                               writable ? PROT_READ | PROT_WRITE : PROT_READ,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
+  const long outcome =
+      syscall(SYS_mmap, begin, end - begin, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0L);
   return outcome == static_cast<long>(begin);
 }
 
@@ -52,8 +56,8 @@ bool LayZeroPages(uintptr_t begin, uintptr_t end, bool writable) {
 // private mapping may hold the only copy of what was written there: one at a time.
 uintptr_t CoverUntil(const Row& row, uintptr_t page, uintptr_t covered) {
   const auto bytes = page_bytes.load(std::memory_order_relaxed);
-  const int64_t at = row.file_offset +
-                     static_cast<int64_t>(page - row.begin.load(std::memory_order_relaxed));
+  const int64_t at =
+      row.file_offset + static_cast<int64_t>(page - row.begin.load(std::memory_order_relaxed));
   const int64_t file_size = syscall(SYS_lseek, row.descriptor, 0L, SEEK_END);
   if (at >= file_size) return covered;  // also when the size cannot be had (-1)
   const uint64_t doublings =
@@ -128,6 +132,11 @@ bool CoverMissingPages(uintptr_t address) {
     if (done) return true;
   }
   return false;
+}
+
+bool IsPagePresent(uintptr_t address) {
+  const auto bytes = page_bytes.load(std::memory_order_relaxed);
+  return syscall(SYS_madvise, address / bytes * bytes, bytes, MADV_POPULATE_READ) == 0;
 }
 
 void ForgetVisitors() {

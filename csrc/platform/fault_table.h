@@ -1,9 +1,8 @@
 // The table of watched mappings, as the SIGBUS handler reads it.
 //
 // Owns: one static row per mapping; rows name memory and descriptors that their mapping owns.
-// Threads: thread-safe. Lookups use atomics and system calls only, so a signal handler may make them.
-// Attached: not needed.
-// Fails: TakeRow returns -1 when every row is in use.
+// Threads: thread-safe. Lookups use atomics and system calls only, so a signal handler may make
+// them. Attached: not needed. Fails: TakeRow returns -1 when every row is in use.
 //
 // Private to the fault guard (fault_guard.cc and its table); others use GuardedMapping.
 #pragma once
@@ -28,6 +27,9 @@ void GiveBackRow(int row);
 // Called by the handler: lays zeros over what is missing around `address` and counts. False when
 // the address is in no watched mapping, or nothing could be laid there.
 bool CoverMissingPages(uintptr_t address);
+
+// Whether the page can be read without a signal.
+bool IsPagePresent(uintptr_t address);
 
 // In a forked child: handlers that ran in other threads do not run here.
 void ForgetVisitors();

@@ -30,16 +30,17 @@ Status CheckRegular(int descriptor, const std::string& path) {
   if (fstat(descriptor, &info) != 0) return OsError(errno, path);
   if (S_ISREG(info.st_mode)) return Status::Ok();
   if (S_ISDIR(info.st_mode)) return OsError(EISDIR, path);
-  return Status::Os(EINVAL, std::string("is ") + NameOfType(info.st_mode) +
-                                "; only regular files can be mapped", path);
+  return Status::Os(
+      EINVAL, std::string("is ") + NameOfType(info.st_mode) + "; only regular files can be mapped",
+      path);
 }
 
 }  // namespace
 
 Result<File> File::Open(const std::string& path, OpenMode mode) {
   // O_NONBLOCK: a FIFO without a writer must be refused below, not waited for.
-  const int flags = (mode == OpenMode::kRead ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK |
-                    O_NOCTTY;
+  const int flags =
+      (mode == OpenMode::kRead ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   int descriptor;
   do {
     descriptor = open(path.c_str(), flags);

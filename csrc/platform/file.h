@@ -3,8 +3,8 @@
 // Owns: the descriptor, closed with the object. Never inherited by a started program (O_CLOEXEC).
 // Threads: thread-compatible; reads and writes at a position may run in parallel.
 // Attached: not needed; everything here may wait for the disk.
-// Fails: OSError with the path. Directories, FIFOs, sockets and devices are refused at once, without
-// waiting for a writer at the other end.
+// Fails: OSError with the path. Directories, FIFOs, sockets and devices are refused at once,
+// without waiting for a writer at the other end.
 #pragma once
 
 #include <cstddef>

@@ -31,7 +31,8 @@ struct PageRange {
   static PageRange Inside(const std::byte* address, int64_t nbytes) {
     const auto page = static_cast<uintptr_t>(PageSize());
     const auto first = reinterpret_cast<uintptr_t>(address);
-    return {(first + page - 1) / page * page, (first + static_cast<uintptr_t>(nbytes)) / page * page};
+    return {(first + page - 1) / page * page,
+            (first + static_cast<uintptr_t>(nbytes)) / page * page};
   }
   void* address() const { return reinterpret_cast<void*>(begin); }
   size_t nbytes() const { return end > begin ? end - begin : 0; }
@@ -52,10 +53,14 @@ void Touch(const PageRange& range, Access access) {
 
 int AdviceFlag(Advice advice) {
   switch (advice) {
-    case Advice::kSequential: return MADV_SEQUENTIAL;
-    case Advice::kWillNeed: return MADV_WILLNEED;
-    case Advice::kHugePages: return MADV_HUGEPAGE;
-    case Advice::kNormal: break;
+    case Advice::kSequential:
+      return MADV_SEQUENTIAL;
+    case Advice::kWillNeed:
+      return MADV_WILLNEED;
+    case Advice::kHugePages:
+      return MADV_HUGEPAGE;
+    case Advice::kNormal:
+      break;
   }
   return MADV_NORMAL;
 }
@@ -81,8 +86,9 @@ Status Populate(const std::byte* address, int64_t nbytes, Access access) {
     return Status::Ok();
   }
   if (errno == EFAULT) {
-    return Status::Os(EFAULT, "bytes behind the mapping are gone: the file became shorter, or its "
-                              "disk is full or failed");
+    return Status::Os(EFAULT,
+                      "bytes behind the mapping are gone: the file became shorter, or its "
+                      "disk is full or failed");
   }
   return OsError(errno, {}, "making pages present");
 }

@@ -1,8 +1,8 @@
 // Thread: a native thread that takes no signals away from the program.
 //
 // Owns: the thread until Join; must be joined before it is destroyed.
-// Threads: thread-compatible. Attached: the new thread is not; the caller must not be while it joins.
-// Fails: OSError EAGAIN when the system gives no more threads.
+// Threads: thread-compatible. Attached: the new thread is not; the caller must not be while it
+// joins. Fails: OSError EAGAIN when the system gives no more threads.
 #pragma once
 
 #include <cstdint>

@@ -23,6 +23,7 @@
 
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
+#include "simd/kernels.h"
 #include "simd/lanes.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -144,54 +145,88 @@ HWY_INLINE void StoreMask(hn::Mask<D> mask, D d, std::byte* to) {
 #endif
 }
 
+// The loop of a kernel; n is a multiple of Step::kItems.
 template <class Step>
-inline constexpr size_t kArity = Step::kIn.size();
-
-template <class Step>
-HWY_INLINE void DoAt(const std::byte* const* in, size_t item, std::byte* out) {
-  const std::byte* at[kArity<Step>];
-  for (size_t k = 0; k < kArity<Step>; ++k) at[k] = in[k] + item * Step::kIn[k];
-  Step::Do(at, out);
+void RunWhole(const void* const* inputs, void* output, size_t n) {
+  constexpr size_t kArity = Step::kIn.size();
+  constexpr size_t kItems = Step::kItems;
+  const std::byte* in[kArity];
+  for (size_t k = 0; k < kArity; ++k) in[k] = static_cast<const std::byte*>(inputs[k]);
+  std::byte* out = static_cast<std::byte*>(output);
+  for (size_t i = 0; i < n; i += kItems) {
+    const std::byte* at[kArity];
+    for (size_t k = 0; k < kArity; ++k) at[k] = in[k] + i * Step::kIn[k];
+    Step::Do(at, out + i * Step::kOut);
+  }
 }
 
-// Fewer items than one Do takes: they go through a buffer, so that nothing past the end is read or
-// written.
+// What the code around the loop has to know of a Step, so that it exists once and not per kernel.
+struct StepShape {
+  ElementwiseFn run_whole;
+  size_t items;
+  size_t arity;
+  std::array<size_t, 3> in;
+  size_t out;
+};
+inline constexpr size_t kMaxStepBytes = 256;
+
 template <class Step>
-HWY_NOINLINE void RunShort(const std::byte* const* in, std::byte* out, size_t n) {
-  constexpr size_t kMaxIn = *std::max_element(Step::kIn.begin(), Step::kIn.end());
-  HWY_ALIGN std::byte copies[kArity<Step>][Step::kItems * kMaxIn] = {};
-  HWY_ALIGN std::byte results[Step::kItems * Step::kOut];
-  const std::byte* at[kArity<Step>];
-  for (size_t k = 0; k < kArity<Step>; ++k) {
-    std::memcpy(copies[k], in[k], n * Step::kIn[k]);
+inline constexpr StepShape kStepShape = [] {
+  static_assert(Step::kItems * Step::kOut <= kMaxStepBytes);
+  StepShape shape = {&RunWhole<Step>, Step::kItems, Step::kIn.size(), {}, Step::kOut};
+  for (size_t k = 0; k < shape.arity; ++k) shape.in[k] = Step::kIn[k];
+  return shape;
+}();
+
+// The inputs from item `i` on.
+struct Inputs {
+  const void* at[3];
+  Inputs(const StepShape& shape, const void* const* inputs, size_t i) : at() {
+    for (size_t k = 0; k < shape.arity; ++k) {
+      at[k] = static_cast<const std::byte*>(inputs[k]) + i * shape.in[k];
+    }
+  }
+};
+
+// Fewer items than one step takes: they go through buffers, so that nothing past the end is read
+// or written.
+HWY_NOINLINE inline void RunShort(const StepShape& shape, const void* const* inputs, void* output,
+                                  size_t n) {
+  alignas(64) std::byte copies[3][kMaxStepBytes];
+  alignas(64) std::byte results[kMaxStepBytes];
+  const void* at[3];
+  for (size_t k = 0; k < shape.arity; ++k) {
+    const size_t used = n * shape.in[k];
+    std::memcpy(copies[k], inputs[k], used);
+    std::memset(copies[k] + used, 0, shape.items * shape.in[k] - used);
     at[k] = copies[k];
   }
-  Step::Do(at, results);
-  std::memcpy(out, results, n * Step::kOut);
+  shape.run_whole(at, results, shape.items);
+  std::memcpy(output, results, n * shape.out);
 }
 
-// The tail is the last full step, which overlaps the one before. It is computed before the loop,
-// while an input that is also the output is still whole, and stored after it.
-template <class Step>
-void Run(const void* const* inputs, void* output, size_t n) {
-  constexpr size_t kItems = Step::kItems;
-  const std::byte* in[kArity<Step>];
-  for (size_t k = 0; k < kArity<Step>; ++k) in[k] = static_cast<const std::byte*>(inputs[k]);
-  std::byte* out = static_cast<std::byte*>(output);
-  if (n < kItems) {
-    if (n != 0) RunShort<Step>(in, out, n);
+// The tail is the last whole step, which overlaps the one before. It is computed before the loop,
+// while an input that is also the output is still as it was, and stored after it.
+HWY_NOINLINE inline void RunWithTail(const StepShape& shape, const void* const* inputs,
+                                     void* output, size_t n) {
+  if (n < shape.items) {
+    if (n != 0) RunShort(shape, inputs, output, n);
     return;
   }
-  HWY_ALIGN std::byte last[kItems * Step::kOut];
-  const bool has_tail = n % kItems != 0;
-  if (has_tail) DoAt<Step>(in, n - kItems, last);
-  size_t i = 0;
-  for (; i + 2 * kItems <= n; i += 2 * kItems) {
-    DoAt<Step>(in, i, out + i * Step::kOut);
-    DoAt<Step>(in, i + kItems, out + (i + kItems) * Step::kOut);
+  alignas(64) std::byte last[kMaxStepBytes];
+  const size_t tail = n - shape.items;
+  shape.run_whole(Inputs(shape, inputs, tail).at, last, shape.items);
+  shape.run_whole(inputs, output, n - n % shape.items);
+  std::memcpy(static_cast<std::byte*>(output) + tail * shape.out, last, shape.items * shape.out);
+}
+
+template <class Step>
+void Run(const void* const* inputs, void* output, size_t n) {
+  if (n % Step::kItems == 0) {
+    RunWhole<Step>(inputs, output, n);
+  } else {
+    RunWithTail(kStepShape<Step>, inputs, output, n);
   }
-  if (i + kItems <= n) DoAt<Step>(in, i, out + i * Step::kOut);
-  if (has_tail) std::memcpy(out + (n - kItems) * Step::kOut, last, sizeof(last));
 }
 
 // Copies past the caches. `to` is aligned to a vector; the bytes after the last full one are copied
@@ -207,36 +242,32 @@ HWY_INLINE void StreamCopy(const std::byte* HWY_RESTRICT from, std::byte* to, si
   std::memcpy(to + i, from + i, nbytes - i);
 }
 
-// Results are made in L1 and then streamed out, which costs less than it saves and needs no second
-// form of any kernel.
-template <class Step>
-void RunStreamed(const void* const* inputs, void* output, size_t n) {
+// Results are made in L1 and streamed out from there, which needs no second form of any kernel.
+HWY_NOINLINE inline void StreamBlocks(const StepShape& shape, ElementwiseFn run,
+                                      const void* const* inputs, void* output, size_t n) {
   constexpr size_t kLine = 64;
   constexpr size_t kBlockBytes = 4096;
-  constexpr size_t kBlockItems = kBlockBytes / Step::kOut;
+  const size_t block_items = kBlockBytes / shape.out;
   const size_t misaligned = reinterpret_cast<uintptr_t>(output) % kLine;
-  const size_t head = misaligned == 0 ? 0 : (kLine - misaligned) / Step::kOut;
-  if (misaligned % Step::kOut != 0 || n < head + kBlockItems) {
-    Run<Step>(inputs, output, n);
+  const size_t head = misaligned == 0 ? 0 : (kLine - misaligned) / shape.out;
+  if (misaligned % shape.out != 0 || n < head + block_items) {
+    run(inputs, output, n);
     return;
   }
   alignas(kLine) std::byte block[kBlockBytes];
-  std::byte* out = static_cast<std::byte*>(output);
-  for (size_t i = 0; i < n;) {
-    const size_t items = i < head ? head : std::min(kBlockItems, n - i);
-    const void* at[kArity<Step>];
-    for (size_t k = 0; k < kArity<Step>; ++k) {
-      at[k] = static_cast<const std::byte*>(inputs[k]) + i * Step::kIn[k];
-    }
-    if (i < head) {
-      Run<Step>(at, out, items);
-    } else {
-      Run<Step>(at, block, items);
-      StreamCopy(block, out + i * Step::kOut, items * Step::kOut);
-    }
-    i += items;
+  std::byte* const out = static_cast<std::byte*>(output);
+  run(inputs, out, head);
+  for (size_t i = head; i < n; i += block_items) {
+    const size_t items = std::min(block_items, n - i);
+    run(Inputs(shape, inputs, i).at, block, items);
+    StreamCopy(block, out + i * shape.out, items * shape.out);
   }
   hwy::FlushStream();
+}
+
+template <class Step>
+void RunStreamed(const void* const* inputs, void* output, size_t n) {
+  StreamBlocks(kStepShape<Step>, &Run<Step>, inputs, output, n);
 }
 
 }  // namespace HWY_NAMESPACE

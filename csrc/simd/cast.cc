@@ -126,6 +126,7 @@ struct FloatToBFloatStep {
 
 // Where the instruction set converts f16; elsewhere Convert's integer form is compiled to vectors.
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2 && !defined(HWY_DISABLE_F16C)
+#undef SPANFLOW_HAS_F16
 #define SPANFLOW_HAS_F16 1
 
 struct HalfToFloatStep {
@@ -153,6 +154,7 @@ struct FloatToHalfStep {
   }
 };
 #else
+#undef SPANFLOW_HAS_F16
 #define SPANFLOW_HAS_F16 0
 #endif
 

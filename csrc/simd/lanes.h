@@ -51,6 +51,37 @@ using BitsOf = std::conditional_t<
     std::conditional_t<sizeof(T) == 2, uint16_t,
                        std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
 
+// Kinds whose items are zero for the same bits, as one of them.
+constexpr base::Kind TruthKind(base::Kind kind) {
+  using base::Kind;
+  switch (kind) {
+    case Kind::kBool:
+    case Kind::kI8:
+      return Kind::kU8;
+    case Kind::kI16:
+      return Kind::kU16;
+    case Kind::kI32:
+      return Kind::kU32;
+    case Kind::kI64:
+      return Kind::kU64;
+    default:
+      return kind;
+  }
+}
+
+// Whether an item is zero is seen from its bits without the signs: unsigned lanes, with a mask where
+// there are signs that do not count. A complex64 is one lane, a complex128 two.
+template <base::Kind kKind>
+struct TruthBits {
+  using T = std::conditional_t<kKind == base::Kind::kC64, uint64_t, BitsOf<Lane<kKind>>>;
+  static constexpr bool kPair = kKind == base::Kind::kC128;
+  static constexpr bool kSigned = base::IsFloat(kKind) || base::IsComplex(kKind);
+  static constexpr T kAll = static_cast<T>(~T{0});
+  static constexpr T kMask = kKind == base::Kind::kC64 ? static_cast<T>(0x7FFFFFFF7FFFFFFFu)
+                             : kSigned                 ? static_cast<T>(kAll >> 1)
+                                                       : kAll;
+};
+
 // Calls f.template operator()<kind>() for every numeric kind.
 template <class F>
 constexpr void ForEachKind(F f) {

@@ -13,7 +13,7 @@ from spanflow._core import *  # noqa: F403  (the operations come from one table 
 from spanflow._core import bool_  # noqa: F401
 from spanflow._version import __version__
 
-abs = absolute  # noqa: A001, F405
+abs = absolute  # noqa: F405
 true_divide = divide  # noqa: F405
 
 __all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]

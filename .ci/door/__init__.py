@@ -1,0 +1,1 @@
+"""What stands behind setup.py: one module per concern, standard library only."""

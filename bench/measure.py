@@ -1,0 +1,70 @@
+"""How everything in bench/ is measured: peers in one process, interleaved, medians of many rounds.
+
+Absolute times move by tens of percent from run to run and from machine to machine. The ratio of two
+medians whose rounds took turns does not, so a row always is a ratio or has one beside it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import timeit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ROUNDS = 15
+
+
+@dataclass
+class Row:
+    """One line of the table. `asked` and `seen` are in `unit`; seen <= asked is good, unless
+    `at_least`, where it is the other way round."""
+
+    room: str
+    work: str
+    unit: str  # "x" (of NumPy's time), "ns", "µs" or "x heap"
+    seen: float
+    asked: float | None = None
+    at_least: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)  # median of each peer
+    note: str = ""
+
+    @property
+    def reached(self) -> bool | None:
+        if self.asked is None:
+            return None
+        return self.seen >= self.asked if self.at_least else self.seen <= self.asked
+
+
+def medians(peers: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Seconds of one call of each peer: the median of rounds in which all took their turn."""
+    times: dict[str, list[float]] = {name: [] for name in peers}
+    order = list(peers)
+    for call in peers.values():
+        call()  # not counted: first pages, first use of a code path
+    for _ in range(rounds):
+        for name in order:
+            start = time.perf_counter()
+            peers[name]()
+            times[name].append(time.perf_counter() - start)
+        order.reverse()  # nobody always runs on what the same peer left in the cache
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def statement_medians(
+    statements: Mapping[str, str], names: dict[str, Any], rounds: int = 25
+) -> dict[str, float]:
+    """The same for statements of nanoseconds, with timeit's loop around them."""
+    timers = {key: timeit.Timer(text, globals=names) for key, text in statements.items()}
+    number = {key: max(1, int(timer.autorange()[0] / 20)) for key, timer in timers.items()}
+    per_call = medians({k: lambda k=k: timers[k].timeit(number[k]) for k in timers}, rounds)
+    return {key: seconds / number[key] for key, seconds in per_call.items()}
+
+
+def show_time(seconds: float) -> str:
+    """Three digits in the unit that fits."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"

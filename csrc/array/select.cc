@@ -1,0 +1,178 @@
+#include "array/select.h"
+
+#include <algorithm>
+
+#include "array/assign.h"
+#include "array/create.h"
+#include "array/items.h"
+#include "array/loader.h"
+#include "array/mask.h"
+#include "array/split.h"
+#include "simd/kernels.h"
+
+namespace spanflow::array {
+namespace {
+
+using base::Dims;
+using base::Kind;
+using base::Result;
+using base::Status;
+
+// (count, the view's axes from `first` on)
+Dims SelectedShape(const View& view, int64_t count, int first) {
+  Dims shape{count};
+  for (int i = first; i < view.ndim(); ++i) shape.push_back(view.layout.shape[i]);
+  return shape;
+}
+
+// The selection out of one chunk of a mask: blocks of items, contiguous as they lie or gathered.
+void CompressChunk(const Mask& mask, int64_t chunk, const LoadPlan& plan, std::byte* out) {
+  Scratch scratch;
+  Loader loader;
+  const int64_t size = plan.convert.memory_size, end = mask.chunk_end(chunk);
+  int64_t i = chunk * Mask::kChunk;
+  loader.Start(&plan, &scratch, i);
+  out += mask.before(chunk) * size;
+  while (i < end) {
+    const int64_t n = loader.Prefer(std::min(plan.capacity, end - i));
+    const auto* items = static_cast<const std::byte*>(loader.Next(n));
+    out += size * static_cast<int64_t>(
+                      simd::Compress(items, static_cast<size_t>(size), mask.bytes() + i,
+                                     static_cast<size_t>(n), out));
+    i += n;
+  }
+}
+
+void CompressDense(const View& view, const Mask& mask, int mask_ndim, int64_t item_bytes,
+                   std::byte* out, const RunOptions& options) {
+  LoadPlan plan;
+  MakeOrderedWalk(view, 0, mask_ndim, &plan.walk);
+  plan.MakeOpaque(item_bytes);
+  const auto body = [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) CompressChunk(mask, c, plan, out);
+  };
+  const int64_t per_task = kChunkBytes / (Mask::kChunk * item_bytes);
+  runtime::ParallelFor(mask.chunks(), std::max<int64_t>(per_task, 1), body, options.threads);
+}
+
+// Items that lie scattered, or are larger than a register, go one by one.
+template <class Move>
+void ForEachTrue(const View& view, const Mask& mask, int mask_ndim, const Move& move) {
+  Walk walk;
+  MakeOrderedWalk(view, 0, mask_ndim, &walk);
+  Cursor cursor;
+  cursor.Start(&walk, 0);
+  for (int64_t i = 0; i < mask.size(); ++i, cursor.Advance(1)) {
+    if (mask.bytes()[i] != 0) move(cursor.pointer());
+  }
+}
+
+}  // namespace
+
+Result<View> Compress(const View& view, const View& mask, const RunOptions& options) {
+  RunScope scope;
+  SPANFLOW_TRY(scope.Add(view));
+  SPANFLOW_TRY(scope.Add(mask));
+  SPANFLOW_ASSIGN(const Mask chosen, Mask::Make(mask, view, options));
+  const int lead = mask.ndim();
+  if (lead == 0 && view.ndim() == base::kMaxDims) {
+    return Status::Index("a mask without axes would give an array of more than 64 dimensions");
+  }
+  SPANFLOW_ASSIGN(View result, Empty(view.dtype(), SelectedShape(view, chosen.count(), lead)));
+  if (result.layout.nbytes() > 0) {
+    const ItemShape item(view, lead);
+    if (item.dense() && item.bytes() <= kRegisterBytes) {
+      CompressDense(view, chosen, lead, item.bytes(), result.data, options);
+    } else {
+      std::byte* out = result.data;
+      ForEachTrue(view, chosen, lead, [&](const std::byte* place) {
+        item.Read(place, out);
+        out += item.bytes();
+      });
+    }
+  }
+  SPANFLOW_TRY(scope.Finish());
+  return result;
+}
+
+Status PutMask(const View& view, const View& mask, const View& values, const RunOptions& options) {
+  SPANFLOW_TRY(CheckWritable(view));
+  RunScope scope;
+  SPANFLOW_TRY(scope.Add(view));
+  SPANFLOW_TRY(scope.Add(mask));
+  SPANFLOW_TRY(scope.Add(values));
+  SPANFLOW_ASSIGN(const Mask chosen, Mask::Make(mask, view, options));
+  const int lead = mask.ndim();
+  const Dims shape = SelectedShape(view, chosen.count(), lead);
+  SPANFLOW_ASSIGN(const Source source, MakeSource(view, values, shape, 1, options));
+  SPANFLOW_ASSIGN(const int64_t bytes, base::CheckedBytes(shape, view.dtype().itemsize()));
+  if (bytes > 0) {
+    const ItemShape item(view, lead);
+    const std::byte* in = source.values.data;
+    ForEachTrue(view, chosen, lead, [&](std::byte* place) {
+      item.Write(in, place);
+      in += source.step;
+    });
+  }
+  return scope.Finish();
+}
+
+namespace {
+
+// Writes the indices of the true elements [begin, end) of a mask of shape `shape`, one array for
+// each axis, from position `at` on.
+void WriteIndices(const Mask& mask, const Dims& shape, int64_t begin, int64_t end, int64_t at,
+                  std::vector<View>* results) {
+  const int last = shape.size() - 1;
+  int64_t index[base::kMaxDims];
+  for (int64_t rest = begin, i = last; i >= 0; --i) {
+    index[i] = rest % shape[static_cast<int>(i)];
+    rest /= shape[static_cast<int>(i)];
+  }
+  const auto out = [&](int i) {
+    return reinterpret_cast<int64_t*>((*results)[static_cast<size_t>(i)].data);
+  };
+  while (begin < end) {
+    const int64_t n = std::min(end - begin, shape[last] - index[last]);
+    for (int64_t k = 0; k < n; ++k) {
+      if (mask.bytes()[begin + k] == 0) continue;
+      for (int i = 0; i < last; ++i) out(i)[at] = index[i];
+      out(last)[at++] = index[last] + k;
+    }
+    begin += n;
+    index[last] = 0;
+    for (int i = last - 1; i >= 0 && ++index[i] == shape[i]; --i) index[i] = 0;
+  }
+}
+
+}  // namespace
+
+Result<std::vector<View>> Nonzero(const View& view, const RunOptions& options) {
+  if (view.ndim() == 0) {
+    return Status::Value("nonzero needs an array of at least one dimension");
+  }
+  if (!view.dtype().numeric()) {
+    return Status::Type("nonzero needs a numeric array, not " + view.dtype().ToString());
+  }
+  RunScope scope;
+  SPANFLOW_TRY(scope.Add(view));
+  SPANFLOW_ASSIGN(const Mask mask, Mask::MakeNonzero(view, options));
+  std::vector<View> results;
+  for (int i = 0; i < view.ndim(); ++i) {
+    SPANFLOW_ASSIGN(View result, Empty(base::DType(Kind::kI64), Dims{mask.count()}));
+    results.push_back(std::move(result));
+  }
+  runtime::ParallelFor(
+      mask.chunks(), 4,
+      [&](int64_t begin, int64_t end) {
+        for (int64_t c = begin; c < end; ++c) {
+          WriteIndices(mask, view.layout.shape, c * Mask::kChunk, mask.chunk_end(c),
+                       mask.before(c), &results);
+        }
+      },
+      options.threads);
+  SPANFLOW_TRY(scope.Finish());
+  return results;
+}
+
+}  // namespace spanflow::array

@@ -1,0 +1,232 @@
+// Engine: the scheduler of one run. Its parts are in four files: engine.cc (life and threads),
+// supply.cc (starting tokens), walk.cc (taking a token through the stages), output.cc (handing
+// items to the consumer).
+//
+// Owns: everything of a run. Threads: thread-safe; who may touch what is said at each member.
+// Attached: never. Fails: as Run (run.h).
+//
+// A token is a number and a slot of the ring. Its slot says where it is: being walked by one
+// thread, parked before a stage, or done. Tokens from head_ (oldest, not yet handed out) to tail_
+// (next to start) are alive, never more than limit_, which the ring can hold.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "pipeline/error.h"
+#include "pipeline/run.h"
+#include "pipeline/stage.h"
+#include "pipeline/stats.h"
+#include "platform/thread.h"
+#include "runtime/cancel.h"
+#include "runtime/event.h"
+
+namespace spanflow::pipeline {
+
+inline constexpr int64_t kNever = INT64_MAX;
+
+// Written by one thread, read by any.
+struct StageCounters {
+  std::atomic<int64_t> items{0};
+  std::atomic<int64_t> items_out{0};
+  std::atomic<int64_t> nbytes{0};
+  std::atomic<int64_t> busy_ns{0};
+  std::atomic<int64_t> wait_ns{0};
+  std::atomic<int64_t> attached_ns{0};
+};
+inline void Count(std::atomic<int64_t>& counter, int64_t more) {
+  counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
+// A thread that works on the run: one of its own, or the consumer inside Next.
+class Worker final : public Context {
+ public:
+  Worker(const runtime::CancelToken* cancel, std::shared_ptr<Budget> budget, size_t stages)
+      : Context(cancel, std::move(budget)), counters(stages) {}
+
+  Items items;                          // of the token in hand
+  Items batch;                          // of the tokens that were started together
+  std::vector<int64_t> credits;         // for the batch, already taken
+  int lease = 1;                        // how many tokens to start together
+  int64_t now = 0;                      // the last reading of the clock
+  std::vector<StageCounters> counters;  // the source first
+  std::atomic<int64_t> idle_ns{0};
+
+ private:
+  friend class Engine;
+};
+
+class Engine {
+ public:
+  static base::Result<std::unique_ptr<Engine>> Make(const Pipeline& pipeline,
+                                                    const RunOptions& options);
+  ~Engine();
+
+  Delivery Next(Caller& caller);
+  void Close();
+  void Cancel();
+  void Stop();
+  bool OnOwnThread() const;
+  bool Forked() const;  // in a child process, where the threads are not
+  RunStats Stats() const;
+
+ private:
+  // kParked: on the list of ready or starved tokens. kInGate: waits for its turn at a serial stage.
+  enum class Phase : uint32_t { kFree, kWalking, kParked, kInGate, kDone };
+
+  struct alignas(64) Slot {
+    std::atomic<uint32_t> state{0};  // Phase, and where a token waits, the stage << 8
+    bool granted = false;            // its turn has come: it holds the serial stage already
+    bool last = false;               // the end token: comes after all items, carries what was held back
+    size_t taken = 0;                // items that the consumer has
+    int64_t parked_at = 0;
+    Items items;
+    std::unique_ptr<Error> error;
+
+    void Set(Phase phase, size_t stage = 0) {
+      state.store(static_cast<uint32_t>(phase) | static_cast<uint32_t>(stage << 8));
+    }
+    bool Is(Phase phase, size_t stage = 0) const {
+      return state.load() == (static_cast<uint32_t>(phase) | static_cast<uint32_t>(stage << 8));
+    }
+  };
+
+  // A stage of this run. What follows `mutex` is guarded by it.
+  struct Cell {
+    std::string name;
+    Mode mode = Mode::kParallel;
+    bool grows = true;
+    std::unique_ptr<StageRun> run;
+    std::mutex mutex;
+    bool busy = false;
+    int64_t passed = 0;            // tokens; in order, also the number of the next one
+    std::vector<int64_t> waiting;  // out of order: tokens, first come first
+    int64_t last_waiting = -1;     // out of order: the end token, which must pass last
+  };
+
+  // Tokens that one thread starts together.
+  struct Lease {
+    int64_t first = 0;
+    int64_t count = 0;
+    bool last = false;
+  };
+
+  Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_ptr<Budget> budget);
+  base::Status Open(const Pipeline& pipeline);
+
+  // engine.cc
+  bool StartThread();
+  void ExpandCrew();
+  void WorkerMain(Worker& worker);
+  bool Work(Worker& worker);  // false: there is nothing to do now
+  bool HasWork();             // a hint without locks; what Work would find
+  void NotifyWork();
+  void End();
+  Slot& SlotOf(int64_t token) { return ring_[static_cast<size_t>(token) & ring_mask_]; }
+
+  // supply.cc
+  bool StartTokens(Worker& worker);
+  bool TakeLease(Worker& worker, Lease* lease);
+  int64_t TakeCredits(Worker& worker, int64_t wanted);
+  bool ProduceInto(Worker& worker, Lease* lease);
+  void ReturnSource(const Produced& produced, bool failed, Lease* lease);
+  void WalkLease(Worker& worker, const Lease& lease);
+  base::Status Charge(Worker& worker, int64_t index);
+  void AdaptLease(Worker& worker, int64_t count, int64_t elapsed);
+  bool CanStart();
+
+  // walk.cc
+  void Walk(Worker& worker, int64_t token, size_t stage, bool granted);
+  bool Admit(Worker& worker, int64_t token, size_t stage);
+  bool EnterGate(Worker& worker, Cell& cell, int64_t token, size_t stage);
+  bool WaitInGate(Worker& worker, Cell& cell, int64_t token, size_t stage);
+  void LeaveGate(Cell& cell, size_t stage);
+  int64_t NextInGate(Cell& cell, size_t stage);
+  base::Status RunStage(Worker& worker, Cell& cell, size_t stage, bool last);
+  void Park(Worker& worker, int64_t token, size_t stage, Phase phase);
+  bool RunParked(Worker& worker);
+  int64_t PopRunnable();
+  void PushReady(int64_t token);
+  void PushStarved(int64_t token);
+  void Fail(Worker& worker, int64_t token, const std::string& stage, base::Status status);
+  bool Dropped(int64_t token) const { return token > stop_.load(); }
+
+  // output.cc
+  void Complete(Worker& worker, int64_t token);
+  bool TakeOutput(Delivery* delivery);
+  bool TakeOutputLocked(Delivery* delivery);
+  void DropOutput();
+  bool OutputReady();
+  bool Help(Caller& caller);
+  void Wait(bool may_help);
+  void RetireLocked(Slot& slot);
+  void SkipEmptyLocked();
+  void HeadMoved();
+  void FailNow(std::unique_ptr<Error> error);
+
+  // Fixed once the run has begun.
+  const int threads_;
+  const uint64_t forks_;
+  const std::shared_ptr<Budget> budget_;
+  runtime::Event& work_;  // the budget's event: what threads of the run wait for
+  std::string source_name_;
+  Mode source_mode_ = Mode::kSerialInOrder;
+  std::unique_ptr<SourceRun> source_;
+  std::vector<std::unique_ptr<Cell>> stages_;
+  std::vector<Slot> ring_;
+  size_t ring_mask_ = 0;
+  bool limit_is_fixed_ = false;
+  int64_t started_at_ = 0;
+
+  // Starting tokens. Written under start_mutex_.
+  std::mutex start_mutex_;
+  std::atomic<int64_t> tail_{0};
+  std::atomic<int64_t> end_{kNever};  // tokens in all, once that is known, without the end token
+  std::atomic<bool> end_started_{false};
+  bool closed_ = false;  // under start_mutex_
+  std::atomic<bool> source_busy_{false};
+  std::atomic<int64_t> next_bytes_{1};  // what the next token must be able to take
+  std::atomic<int64_t> limit_{1};
+  std::atomic<int64_t> tokens_peak_{0};
+  std::atomic<bool> tokens_wanted_{false};  // a thread waits for a token to be handed out
+  std::atomic<bool> source_wanted_{false};  // a thread waits for the serial source
+
+  // Parked tokens that can go on (ready), or could if there were memory (starved): heaps, the
+  // oldest on top, under ready_mutex_.
+  std::mutex ready_mutex_;
+  std::vector<int64_t> ready_;
+  std::vector<int64_t> starved_;
+  std::atomic<int64_t> ready_count_{0};
+  std::atomic<int64_t> oldest_starved_{kNever};
+
+  // Handing out. Written under head_mutex_.
+  std::mutex head_mutex_;
+  std::atomic<int64_t> head_{0};
+  std::atomic<bool> finished_{false};  // the last item or the error was handed out
+  std::unique_ptr<Error> urgent_;
+  std::atomic<bool> has_urgent_{false};
+  std::atomic<int64_t> delivered_{0};
+  runtime::Event out_;  // what consumers wait for
+
+  std::atomic<int64_t> stop_{kNever};  // tokens behind this one are dropped; -1: all
+  std::atomic<bool> exit_{false};      // threads of the run shall end
+  runtime::CancelToken cancel_;
+
+  std::atomic<bool> helping_{false};   // a consumer works on the run
+  std::atomic<bool> full_crew_{false};  // threads_ threads of its own: consumers need not help
+  std::atomic<int64_t> consumer_wait_ns_{0};
+  std::atomic<int64_t> ended_at_{0};
+  std::unique_ptr<Worker> consumer_;
+  std::mutex stop_mutex_;  // one Stop at a time
+  mutable std::mutex crew_mutex_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<platform::Thread> crew_;
+};
+
+int64_t Now();  // nanoseconds of a steady clock
+
+}  // namespace spanflow::pipeline

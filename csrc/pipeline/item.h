@@ -1,0 +1,75 @@
+// Item: what flows through a pipeline - a Chunk of arrays, or a value of somebody else's.
+//
+// Owns: an Item owns its Value; a Value owns what it carries and its credit.
+// Threads: a Value belongs to one thread at a time and may be dropped on any.
+// Attached: not needed. A value that holds a Python object must defer its release by itself.
+// Fails: never.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "array/view.h"
+#include "pipeline/budget.h"
+
+namespace spanflow::pipeline {
+
+class Chunk;
+
+class Value {
+ public:
+  Value() = default;
+  Value(const Value&) = delete;
+  Value& operator=(const Value&) = delete;
+  virtual ~Value() = default;
+
+  virtual int64_t nbytes() const { return 0; }  // what it holds, as far as that is known
+  virtual Chunk* AsChunk() { return nullptr; }
+
+  // For bytes that do not return their credit by themselves: those that the source brought. It goes
+  // back when the value is replaced, dropped, or handed to the consumer.
+  Credit credit;
+};
+
+using Item = std::unique_ptr<Value>;
+using Items = std::vector<Item>;
+
+// One array of a chunk, and what keeps its bytes alive if the block alone does not (the bytes of a
+// Python exporter live as long as the exporter).
+struct Part {
+  array::View view;
+  std::shared_ptr<void> keep;
+  bool fresh = false;  // made by a stage of this run for this item alone: may be written in place
+};
+
+// One array, or several side by side, and which rows of the source they stand for.
+class Chunk final : public Value {
+ public:
+  Chunk() = default;
+
+  int64_t nbytes() const override;
+  Chunk* AsChunk() override { return this; }
+
+  int size() const { return 1 + static_cast<int>(rest_.size()); }
+  Part& operator[](int i) { return i == 0 ? first_ : rest_[static_cast<size_t>(i - 1)]; }
+  const Part& operator[](int i) const {
+    return i == 0 ? first_ : rest_[static_cast<size_t>(i - 1)];
+  }
+  void Append(Part part) { rest_.push_back(std::move(part)); }
+  // The chunk is this one array from now on.
+  void Replace(Part part);
+
+  // [first_row, first_row + rows) of the source; rows is kNoRows once they no longer correspond.
+  static constexpr int64_t kNoRows = -1;
+  int64_t first_row = 0;
+  int64_t rows = kNoRows;
+  bool is_tuple = false;  // several arrays for the consumer, even if it is one
+
+ private:
+  Part first_;
+  std::vector<Part> rest_;
+};
+
+}  // namespace spanflow::pipeline

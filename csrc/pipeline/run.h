@@ -1,0 +1,74 @@
+// Pipeline and Run: the description of a pipeline, and one execution of it.
+//
+// A token is one item of the source on its way. Each thread of a run takes a token through one
+// stage after the other until it reaches the consumer or a serial stage that is busy; README.md
+// tells the whole story. Items come out in the order of the source.
+//
+// Owns: a Run owns its threads, its tokens and the opened stages. A Pipeline shares its parts.
+// Threads: Run is thread-safe. Pipeline is an immutable value.
+// Attached: never while inside Start, Next or the destructor: they wait.
+// Fails: the error that is first in the order of items wins and ends the run; Next hands out the
+// items before it, then the error. Cancel, and an urgent error, end the run at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/error.h"
+#include "pipeline/stage.h"
+#include "pipeline/stats.h"
+
+namespace spanflow::pipeline {
+
+struct Pipeline {
+  std::shared_ptr<const Source> source;
+  std::vector<std::shared_ptr<const Stage>> stages;
+  int prefetch = -1;  // finished items that may wait for the consumer; -1: the run decides
+};
+
+struct RunOptions {
+  int threads = 0;     // that work on the run, the consumer included while it waits; 0: NumThreads()
+  int64_t memory = 0;  // bytes that the run may hold; 0: a quarter of the machine's
+};
+
+struct Delivery {
+  enum class Kind : uint8_t { kItem, kEnd, kFailed, kInterrupted };
+
+  Kind kind = Kind::kEnd;
+  Item item;                     // kItem
+  std::unique_ptr<Error> error;  // kFailed
+};
+
+class Engine;
+
+class Run {
+ public:
+  static base::Result<std::unique_ptr<Run>> Start(const Pipeline& pipeline,
+                                                  const RunOptions& options);
+  ~Run();  // cancels and waits until every thread has put down the item in hand
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  // The next item in order. Works on the run while there is none.
+  Delivery Next(Caller& caller);
+
+  // The source is done: what is in flight still comes out.
+  void Close();
+  // Drops everything and wakes everyone. Never waits; may be called from any thread.
+  void Cancel();
+  // Cancels and waits for the threads. The statistics stay.
+  void Stop();
+
+  // Whether the calling thread is one of the run's own (it must not Stop or destroy it).
+  bool OnOwnThread() const;
+
+  RunStats Stats() const;
+
+ private:
+  explicit Run(std::unique_ptr<Engine> engine);
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace spanflow::pipeline

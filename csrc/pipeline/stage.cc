@@ -1,0 +1,34 @@
+#include "pipeline/stage.h"
+
+#include "array/create.h"
+
+namespace spanflow::pipeline {
+
+using base::Result;
+using base::Status;
+
+const char* NameOf(Mode mode) {
+  switch (mode) {
+    case Mode::kParallel: return "parallel";
+    case Mode::kSerialInOrder: return "serial_in_order";
+    case Mode::kSerialOutOfOrder: return "serial_out_of_order";
+  }
+  return "";
+}
+
+Result<array::View> Context::NewArray(const base::DType& dtype, const base::Dims& shape) {
+  SPANFLOW_ASSIGN(const int64_t nbytes, base::CheckedBytes(shape, dtype.itemsize()));
+  SPANFLOW_TRY(budget_->CheckItem(nbytes));
+  Credit credit = Credit::Take(budget_, nbytes);
+  SPANFLOW_ASSIGN(array::View view, array::Empty(dtype, shape));
+  view.block = WithCredit(std::move(view.block), std::move(credit));
+  return view;
+}
+
+Status Context::Throw(std::unique_ptr<Value> exception, bool urgent) {
+  exception_ = std::move(exception);
+  urgent_ = urgent;
+  return Status(base::Code::kRuntime, "an exception was raised");
+}
+
+}  // namespace spanflow::pipeline

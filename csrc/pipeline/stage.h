@@ -1,0 +1,142 @@
+// Source and Stage: the two kinds of parts that a pipeline is described with, and what stands for
+// them during one run (SourceRun, StageRun).
+//
+// A description is immutable and may serve any number of runs at once. Opening it gives an object
+// that belongs to one run and may keep state. A new stage is one class of each kind; the scheduler
+// needs to know its mode only.
+//
+// Owns: a run's objects are owned by the run and destroyed after its threads are gone.
+// Threads: as the mode says. kParallel: Process may run on several threads at once; the serial
+// modes: on one at a time, whichever thread it is.
+// Attached: never; a stage that calls Python attaches by itself.
+// Fails: with a Status, or by Context::Throw with an exception object that reaches the consumer. C++
+// exceptions are caught by the scheduler: out-of-memory, and bugs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/dtype.h"
+#include "base/layout.h"
+#include "base/status.h"
+#include "pipeline/item.h"
+#include "runtime/cancel.h"
+
+namespace spanflow::pipeline {
+
+// oneTBB's words.
+enum class Mode : uint8_t { kParallel, kSerialInOrder, kSerialOutOfOrder };
+const char* NameOf(Mode mode);
+
+// The thread that called Run::Next, where it works on the run itself.
+class Caller {
+ public:
+  virtual ~Caller() = default;
+  // Asked at least every 50 ms while Next waits: true ends the wait (Ctrl-C).
+  virtual bool Interrupted() { return false; }
+};
+
+// What a stage may use while it works on an item. One per thread of the run.
+class Context {
+ public:
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  virtual ~Context() = default;
+
+  // Passes an item on. A stage may emit none, one or several for each that it gets.
+  void Emit(Item item) { out_.push_back(std::move(item)); }
+
+  // A new array that counts against the run's memory until its last view dies.
+  base::Result<array::View> NewArray(const base::DType& dtype, const base::Dims& shape);
+
+  // Makes `exception` the error of the item in hand; return the result from Process. An urgent one
+  // (KeyboardInterrupt) does not wait for the items before it.
+  base::Status Throw(std::unique_ptr<Value> exception, bool urgent = false);
+
+  int64_t item() const { return item_; }  // index at the source of the item in hand
+  const runtime::CancelToken& cancel() const { return *cancel_; }
+  const std::shared_ptr<Budget>& budget() const { return budget_; }
+
+  // Null on the run's own threads.
+  Caller* caller() const { return caller_; }
+  // What a stage wants to keep for this thread; destroyed on the thread itself when it ends. Not
+  // used where caller() is set.
+  std::unique_ptr<Value>& local() { return local_; }
+  // Time spent attached to an interpreter, for the statistics of the stage.
+  void AddAttached(int64_t nanoseconds) { attached_ns_ += nanoseconds; }
+
+ protected:
+  Context(const runtime::CancelToken* cancel, std::shared_ptr<Budget> budget)
+      : cancel_(cancel), budget_(std::move(budget)) {}
+
+  const runtime::CancelToken* cancel_;
+  std::shared_ptr<Budget> budget_;
+  Caller* caller_ = nullptr;
+  std::unique_ptr<Value> local_;
+  Items out_;
+  int64_t item_ = -1;
+  int64_t attached_ns_ = 0;
+  std::unique_ptr<Value> exception_;
+  bool urgent_ = false;
+};
+
+// What is known of the items at one place of a pipeline before it runs.
+struct Shape {
+  int64_t items = -1;  // how many there will be; -1: not known
+  int64_t rows = -1;   // rows of the source, as long as chunks stand for consecutive ones; else -1
+};
+
+class StageRun {
+ public:
+  virtual ~StageRun() = default;
+  virtual base::Status Process(Item item, Context& context) = 0;
+  // After the last item has passed, for serial stages only: what was held back may be emitted.
+  virtual base::Status Finish(Context&) { return base::Status::Ok(); }
+};
+
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  virtual std::string Name() const = 0;  // as in an error's note: "map(sqrt)"
+  virtual Mode mode() const { return Mode::kParallel; }
+  // Whether it may make items larger than those it gets. Such a stage waits while the run's memory
+  // is full; others go on, because they free memory.
+  virtual bool grows() const { return true; }
+  // `shape` is what comes in, and on return what goes out.
+  virtual base::Result<std::unique_ptr<StageRun>> Open(Shape* shape) const = 0;
+};
+
+// Which items a source is asked for.
+struct Request {
+  int64_t first;    // index of the first
+  std::span<Item> items;  // to be filled from the front
+  int64_t nbytes;   // a serial source stops early when its items reach this
+};
+
+struct Produced {
+  int64_t count = 0;  // items filled; may be fewer than asked, and none only at the end
+  bool end = false;   // no more will come
+};
+
+class SourceRun {
+ public:
+  virtual ~SourceRun() = default;
+  // When it fails, the items filled so far are lost unless `produced` counts them.
+  virtual base::Status Produce(const Request& request, Produced* produced, Context& context) = 0;
+  // What item `index` will hold, when that is known beforehand; 0 if not.
+  virtual int64_t BytesOf(int64_t) const { return 0; }
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual std::string Name() const = 0;
+  // A parallel source is asked for any index below Shape::items, which it must know, by several
+  // threads at once, and always fills what it is asked for. A serial one is asked in order.
+  virtual Mode mode() const { return Mode::kSerialInOrder; }
+  virtual base::Result<std::unique_ptr<SourceRun>> Open(Shape* shape) const = 0;
+};
+
+}  // namespace spanflow::pipeline

@@ -1,0 +1,38 @@
+// RunStats: what a run did and where its time went.
+//
+// Owns: a snapshot; the counters live in the run. Threads: thread-compatible.
+// Attached: not needed. Fails: never.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace spanflow::pipeline {
+
+struct StageStats {
+  std::string name;
+  const char* mode = "";
+  int64_t items = 0;        // that went in (for a source: came out)
+  int64_t items_out = 0;
+  int64_t nbytes = 0;       // that went in (for a source: came out)
+  int64_t busy_ns = 0;      // summed over threads
+  int64_t wait_ns = 0;      // tokens waited for their turn here, or for memory
+  int64_t attached_ns = 0;  // attached to an interpreter: holding the GIL, where there is one
+};
+
+struct RunStats {
+  std::vector<StageStats> stages;  // the source first
+  int threads = 0;
+  int64_t elapsed_ns = 0;        // from the start to the end, or to now
+  int64_t idle_ns = 0;           // threads of the run waited for work
+  int64_t consumer_wait_ns = 0;  // the consumer waited for an item
+  int64_t delivered = 0;         // items that the consumer took
+  int64_t tokens = 0;            // alive now
+  int64_t tokens_peak = 0;
+  int64_t bytes = 0;             // held now
+  int64_t bytes_peak = 0;
+  int64_t memory = 0;            // the limit
+};
+
+}  // namespace spanflow::pipeline

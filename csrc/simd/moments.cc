@@ -1,0 +1,154 @@
+// Variance and standard deviation: one pass over memory, two over each block while it is in L1.
+#include "simd/hwy_config.h"
+#include "simd/states.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/moments.cc"
+#include "hwy/foreach_target.h"
+#include "simd/sums-inl.h"
+#include "simd/tables.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace spanflow::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+using base::Kind;
+
+// Sums of the distances from a center, by part, and of their squares.
+template <class T>
+struct Distances {
+  double re = 0, im = 0, squares = 0;
+};
+
+#if HWY_TARGET == HWY_SCALAR
+
+template <bool kComplex, class T>
+Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSums<T> center) {
+  constexpr size_t kParts = kComplex ? 2 : 1;
+  const T centers[2] = {center.re, center.im};
+  T sums[2] = {};
+  T squares[2] = {};
+  for (size_t i = 0; i < lanes; i += kParts) {
+    for (size_t k = 0; k < kParts; ++k) {
+      const T distance = LoadOne<T>(in + (i + k) * sizeof(T)) - centers[k];
+      sums[k] += distance;
+      squares[k] += distance * distance;
+    }
+  }
+  return {sums[0], sums[1], double{squares[0]} + double{squares[1]}};
+}
+
+#else
+
+template <bool kComplex, class T>
+HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSums<T> center) {
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kStep = kLanes * sizeof(T);
+  auto middle = hn::Set(d, center.re);
+  if constexpr (kComplex) middle = hn::OddEven(hn::Set(d, center.im), middle);
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  auto q0 = s0, q1 = s0, q2 = s0, q3 = s0;
+  const auto add = [middle](auto v, auto* sum, auto* squares) HWY_ATTR {
+    const auto distance = hn::Sub(v, middle);
+    *sum = hn::Add(*sum, distance);
+    *squares = hn::MulAdd(distance, distance, *squares);
+  };
+  size_t left = lanes;
+  for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {
+    add(Load(d, in), &s0, &q0);
+    add(Load(d, in + kStep), &s1, &q1);
+    add(Load(d, in + 2 * kStep), &s2, &q2);
+    add(Load(d, in + 3 * kStep), &s3, &q3);
+  }
+  for (; left >= kLanes; left -= kLanes, in += kStep) add(Load(d, in), &s0, &q0);
+  if (left != 0) add(LoadPadded(d, in, left, middle), &s1, &q1);
+  const auto sums = SumParts<kComplex>(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
+  const auto squares = hn::SumOfLanes(d, hn::Add(hn::Add(q0, q1), hn::Add(q2, q3)));
+  return {sums.re, sums.im, hn::GetLane(squares)};
+}
+
+#endif
+
+// The moments of one block: its mean first, then the distances from it. The mean is rounded to T,
+// which the sums of the distances make good.
+template <bool kComplex, class T>
+Moments MomentsOfBlock(const std::byte* in, size_t n) {
+  constexpr size_t kParts = kComplex ? 2 : 1;
+  const PartSums<T> sums = SumBlock<kComplex, T>(in, n * kParts);
+  const T count = static_cast<T>(n);
+  const PartSums<T> center = {sums.re / count, sums.im / count};
+  const Distances<T> rest = SumDistances<kComplex, T>(in, n * kParts, center);
+  const double items = static_cast<double>(n);
+  Moments moments;
+  moments.count = items;
+  moments.mean_re = double{center.re} + rest.re / items;
+  moments.mean_im = double{center.im} + rest.im / items;
+  moments.m2 = rest.squares - (rest.re * rest.re + rest.im * rest.im) / items;
+  // Rounding must not leave a block of equal elements below zero; a NaN has to stay.
+  if (moments.m2 < 0) moments.m2 = 0;
+  return moments;
+}
+
+template <Kind kKind>
+void UpdateFloatMoments(Accumulator* acc, const void* input, size_t n) {
+  using T = Lane<kKind>;
+  constexpr size_t kParts = KindLane<kKind>::kLanes;
+  constexpr size_t kBlock = kSumBlock<T> / kParts;
+  const std::byte* in = static_cast<const std::byte*>(input);
+  for (size_t i = 0; i < n; i += kBlock) {
+    const Moments block =
+        MomentsOfBlock<kParts == 2, T>(in + i * kItemBytes<kKind>, std::min(kBlock, n - i));
+    StateOf<Moments>(acc).Merge(block);
+  }
+}
+
+// Integers are made f64 block by block.
+template <Kind kKind>
+void UpdateIntegerMoments(Accumulator* acc, const void* input, size_t n) {
+  using T = Lane<kKind>;
+  constexpr size_t kBlock = kSumBlock<double>;
+  HWY_ALIGN double block[kBlock];
+  const std::byte* in = static_cast<const std::byte*>(input);
+  for (size_t i = 0; i < n; i += kBlock, in += kBlock * sizeof(T)) {
+    const size_t items = std::min(kBlock, n - i);
+    for (size_t k = 0; k < items; ++k) {
+      const T value = LoadOne<T>(in + k * sizeof(T));
+      block[k] = kKind == Kind::kBool ? double(value != 0) : static_cast<double>(value);
+    }
+    const std::byte* bytes = reinterpret_cast<const std::byte*>(block);
+    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(bytes, items));
+  }
+}
+
+template <Kind kKind>
+constexpr UpdateFn UpdateOf() {
+  if constexpr (base::IsFloat(kKind) || base::IsComplex(kKind)) return &UpdateFloatMoments<kKind>;
+  return &UpdateIntegerMoments<kKind>;
+}
+
+void Fill(Tables* tables) {
+  ForEachKind([tables]<Kind kKind>() {
+    if constexpr (Contains(kEveryKind, kKind)) {
+      for (const Reduction reduction : {Reduction::kVar, Reduction::kStd}) {
+        tables->reductions[static_cast<size_t>(reduction)][static_cast<size_t>(kKind)] =
+            WithState<kKind>(reduction, UpdateOf<kKind>());
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spanflow::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spanflow::simd {
+namespace {
+HWY_EXPORT(Fill);
+}  // namespace
+void FillMoments(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
+}  // namespace spanflow::simd
+#endif  // HWY_ONCE

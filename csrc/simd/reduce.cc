@@ -1,0 +1,327 @@
+// Reductions with one state for all elements: sum and mean, min and max, any, all, count_nonzero.
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "simd/hwy_config.h"
+#include "simd/states.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "simd/reduce.cc"
+#include "hwy/foreach_target.h"
+#include "simd/sums-inl.h"
+#include "simd/tables.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace spanflow::simd {
+namespace HWY_NAMESPACE {
+namespace {
+
+using base::Kind;
+
+// ---- sums of floats ----
+
+template <Kind kKind>
+void UpdateFloatSum(Accumulator* acc, const void* input, size_t n) {
+  using T = Lane<kKind>;
+  constexpr size_t kParts = KindLane<kKind>::kLanes;
+  FloatSum& sum = StateOf<FloatSum>(acc);
+  sum.count += n;
+  const std::byte* in = static_cast<const std::byte*>(input);
+  for (size_t lanes = n * kParts; lanes != 0;) {
+    const size_t block = std::min(lanes, kSumBlock<T>);
+    const PartSums<T> parts = SumBlock<kParts == 2, T>(in, block);
+    sum.re.Add(parts.re);
+    if constexpr (kParts == 2) sum.im.Add(parts.im);
+    in += block * sizeof(T);
+    lanes -= block;
+  }
+}
+
+// ---- sums of integers ----
+
+// What makes a signed integer an unsigned one of the same order: the sum is then too large by this
+// for each element.
+template <class T>
+inline constexpr BitsOf<T> kBias =
+    std::is_signed_v<T> ? static_cast<BitsOf<T>>(BitsOf<T>{1} << (8 * sizeof(T) - 1)) : BitsOf<T>{0};
+
+#if HWY_TARGET == HWY_SCALAR
+
+template <Kind kKind>
+Int128 SumIntegers(const std::byte* in, size_t n) {
+  using T = Lane<kKind>;
+  uint64_t low = 0;
+  int64_t high = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const T value = LoadOne<T>(in + i * sizeof(T));
+    if constexpr (kKind == Kind::kBool) {
+      low += value != 0;
+    } else if constexpr (sizeof(T) == 8) {
+      low += static_cast<uint32_t>(value);
+      high += static_cast<int64_t>(value >> 32);
+    } else {
+      high += value;
+    }
+  }
+  return Int128{high} * (sizeof(T) == 8 ? Int128{1} << 32 : Int128{1}) + Int128{low};
+}
+
+#else
+
+using D64 = hn::ScalableTag<uint64_t>;
+using V64 = hn::Vec<D64>;
+
+// Adds unsigned lanes of any width to 64-bit lanes; `high` is only used for 64-bit ones.
+template <class V, class D>
+HWY_INLINE void AddLanes(D d, V v, V64* low, V64* high) {
+  const D64 d64;
+  if constexpr (sizeof(LaneOf<D>) == 1) {
+    (void)d, (void)high;
+    *low = hn::Add(*low, hn::SumsOf8(v));
+  } else if constexpr (sizeof(LaneOf<D>) == 2) {
+    // Bytes apart, so that the wide sum of bytes serves here too.
+    const hn::Repartition<uint8_t, D> d8;
+    const auto byte = hn::Set(d, 0xFF);
+    *low = hn::Add(*low, hn::SumsOf8(hn::BitCast(d8, hn::And(v, byte))));
+    *high = hn::Add(*high, hn::SumsOf8(hn::BitCast(d8, hn::ShiftRight<8>(v))));
+  } else {
+    const V64 wide = hn::BitCast(d64, v);
+    *low = hn::Add(*low, hn::And(wide, hn::Set(d64, 0xFFFFFFFFu)));
+    *high = hn::Add(*high, hn::ShiftRight<32>(wide));
+  }
+}
+
+template <Kind kKind, class D>
+HWY_INLINE hn::Vec<D> LoadUnsigned(D d, const std::byte* from) {
+  using T = Lane<kKind>;
+  if constexpr (kKind == Kind::kBool) return LoadBools(d, from);
+  if constexpr (kBias<T> != 0) return hn::Xor(Load(d, from), hn::Set(d, kBias<T>));
+  return Load(d, from);
+}
+
+template <Kind kKind>
+Int128 SumIntegers(const std::byte* in, size_t n) {
+  using T = Lane<kKind>;
+  const hn::ScalableTag<BitsOf<T>> d;
+  const D64 d64;
+  constexpr size_t kStep = hn::MaxLanes(d) * sizeof(T);
+  constexpr int kHighBits = sizeof(T) == 8 ? 32 : sizeof(T) == 2 ? 8 : 0;
+  V64 low0 = hn::Zero(d64), low1 = low0, high0 = low0, high1 = low0;
+  size_t left = n * sizeof(T);
+  for (; left >= 2 * kStep; left -= 2 * kStep, in += 2 * kStep) {
+    AddLanes(d, LoadUnsigned<kKind>(d, in), &low0, &high0);
+    AddLanes(d, LoadUnsigned<kKind>(d, in + kStep), &low1, &high1);
+  }
+  if (left >= kStep) {
+    AddLanes(d, LoadUnsigned<kKind>(d, in), &low0, &high0);
+    left -= kStep;
+    in += kStep;
+  }
+  if (left != 0) {
+    HWY_ALIGN std::byte lanes[kStep];
+    Store(hn::Set(d, kBias<T>), d, lanes);
+    std::memcpy(lanes, in, left);
+    AddLanes(d, LoadUnsigned<kKind>(d, lanes), &low1, &high1);
+  }
+  const uint64_t low = hn::GetLane(hn::SumOfLanes(d64, hn::Add(low0, low1)));
+  const uint64_t high = hn::GetLane(hn::SumOfLanes(d64, hn::Add(high0, high1)));
+  return (Int128{high} << kHighBits) + Int128{low} - Int128{kBias<T>} * Int128{n};
+}
+
+#endif
+
+template <Kind kKind>
+void UpdateIntegerSum(Accumulator* acc, const void* input, size_t n) {
+  constexpr size_t kBlock = size_t{1} << 30;  // no 64-bit lane overflows
+  IntegerSum& sum = StateOf<IntegerSum>(acc);
+  sum.count += n;
+  const std::byte* in = static_cast<const std::byte*>(input);
+  for (size_t i = 0; i < n; i += kBlock) {
+    sum.total += SumIntegers<kKind>(in + i * kItemBytes<kKind>, std::min(kBlock, n - i));
+  }
+}
+
+// ---- min and max ----
+
+template <bool kMax, class V>
+HWY_INLINE V Better(V a, V b) {
+  if constexpr (kMax) return hn::Max(a, b);
+  return hn::Min(a, b);
+}
+
+template <Kind kKind, class D>
+HWY_INLINE hn::Vec<D> LoadValues(D d, const std::byte* from) {
+  if constexpr (kKind == Kind::kBool) return LoadBools(d, from);
+  return Load(d, from);
+}
+
+// NaN is looked for beside the comparison, which may drop it. Returns false when one was found.
+template <Kind kKind, bool kMax>
+bool ExtremeOfBlock(const std::byte* in, size_t n, Lane<kKind>* best) {
+  using T = Lane<kKind>;
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kStep = kLanes * sizeof(T);
+  const auto start = hn::Set(d, *best);
+  auto b0 = start, b1 = start, b2 = start, b3 = start;
+  auto nan0 = hn::Lt(start, start), nan1 = nan0;
+  const auto add = [](auto v, auto* b, auto* nan) HWY_ATTR {
+    *b = Better<kMax>(*b, v);
+    if constexpr (hwy::IsFloat<T>()) *nan = hn::Or(*nan, hn::Ne(v, v));
+  };
+  size_t left = n;
+  for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {
+    add(LoadValues<kKind>(d, in), &b0, &nan0);
+    add(LoadValues<kKind>(d, in + kStep), &b1, &nan1);
+    add(LoadValues<kKind>(d, in + 2 * kStep), &b2, &nan0);
+    add(LoadValues<kKind>(d, in + 3 * kStep), &b3, &nan1);
+  }
+  for (; left >= kLanes; left -= kLanes, in += kStep) {
+    add(LoadValues<kKind>(d, in), &b0, &nan0);
+  }
+  if (left != 0) {
+    auto last = LoadPadded(d, in, left, start);
+    if constexpr (kKind == Kind::kBool) last = hn::Min(last, hn::Set(d, 1));
+    add(last, &b1, &nan1);
+  }
+  if (!hn::AllFalse(d, hn::Or(nan0, nan1))) return false;
+  HWY_ALIGN T lanes[kLanes];
+  hn::Store(Better<kMax>(Better<kMax>(b0, b1), Better<kMax>(b2, b3)), d, lanes);
+  for (const T lane : lanes) *best = kMax ? std::max(*best, lane) : std::min(*best, lane);
+  return true;
+}
+
+template <Kind kKind, bool kMax>
+void UpdateExtreme(Accumulator* acc, const void* input, size_t n) {
+  using T = Lane<kKind>;
+  constexpr size_t kBlock = size_t{1} << 14;
+  Extreme<T>& state = StateOf<Extreme<T>>(acc);
+  const std::byte* in = static_cast<const std::byte*>(input);
+  for (size_t i = 0; i < n && !state.has_nan; i += kBlock) {
+    const size_t items = std::min(kBlock, n - i);
+    state.has_nan = !ExtremeOfBlock<kKind, kMax>(in + i * sizeof(T), items, &state.best);
+  }
+}
+
+// ---- any, all, count_nonzero ----
+
+template <Kind kKind>
+struct Truth : TruthBits<kKind> {
+  using T = typename TruthBits<kKind>::T;
+  static constexpr bool kPair = TruthBits<kKind>::kPair;
+  using D = hn::ScalableTag<T>;
+
+  static HWY_INLINE hn::Vec<D> Load(const std::byte* from) {
+    const D d;
+    auto v = hn::Zero(d);
+    if constexpr (kPair) {
+      const auto pair = LoadPair(d, from);
+      v = hn::Or(pair.re, pair.im);
+    } else {
+      v = HWY_NAMESPACE::Load(d, from);
+    }
+    if constexpr (TruthBits<kKind>::kSigned) v = hn::And(v, hn::Set(d, TruthBits<kKind>::kMask));
+    return v;
+  }
+
+  // The same for the last items of a run; `pad` is the byte that the missing ones are made of.
+  static HWY_INLINE hn::Vec<D> LoadLast(const std::byte* from, size_t items, int pad) {
+    HWY_ALIGN std::byte bytes[hn::MaxLanes(D()) * kItemBytes<kKind>];
+    std::memset(bytes, pad, sizeof(bytes));
+    std::memcpy(bytes, from, items * kItemBytes<kKind>);
+    return Load(bytes);
+  }
+};
+
+// Whether some item of the run is kWanted: any looks for true, all for false.
+template <class Truth, bool kWanted>
+bool ContainsItem(const std::byte* in, size_t n) {
+  const typename Truth::D d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kStep = kLanes * sizeof(typename Truth::T) * (Truth::kPair ? 2 : 1);
+  constexpr size_t kBlock = 32;  // vectors between two looks at what was found
+  const auto zero = hn::Zero(d);
+  size_t left = n;
+  while (left >= kLanes) {
+    auto found = hn::Ne(zero, zero);
+    const size_t steps = std::min(left / kLanes, kBlock);
+    for (size_t i = 0; i < steps; ++i, in += kStep) {
+      const auto v = Truth::Load(in);
+      found = hn::Or(found, kWanted ? hn::Ne(v, zero) : hn::Eq(v, zero));
+    }
+    if (!hn::AllFalse(d, found)) return true;
+    left -= steps * kLanes;
+  }
+  if (left == 0) return false;
+  const auto last = Truth::LoadLast(in, left, kWanted ? 0 : 1);
+  return !hn::AllFalse(d, kWanted ? hn::Ne(last, zero) : hn::Eq(last, zero));
+}
+
+template <class Truth, bool kWanted>
+void UpdateFound(Accumulator* acc, const void* input, size_t n) {
+  bool& found = StateOf<Found>(acc).found;
+  found = found || ContainsItem<Truth, kWanted>(static_cast<const std::byte*>(input), n);
+}
+
+template <class Truth>
+void UpdateCount(Accumulator* acc, const void* input, size_t n) {
+  const typename Truth::D d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kStep = kLanes * sizeof(typename Truth::T) * (Truth::kPair ? 2 : 1);
+  const auto zero = hn::Zero(d);
+  const std::byte* in = static_cast<const std::byte*>(input);
+  size_t count = 0;
+  size_t left = n;
+  for (; left >= kLanes; left -= kLanes, in += kStep) {
+    count += hn::CountTrue(d, hn::Ne(Truth::Load(in), zero));
+  }
+  if (left != 0) count += hn::CountTrue(d, hn::Ne(Truth::LoadLast(in, left, 0), zero));
+  StateOf<Count>(acc).count += static_cast<int64_t>(count);
+}
+
+// ---- the table ----
+
+template <Kind kKind>
+void FillKind(Tables* tables) {
+  const auto set = [tables](Reduction reduction, auto update) {
+    ReductionKernel& cell =
+        tables->reductions[static_cast<size_t>(reduction)][static_cast<size_t>(kKind)];
+    if (Contains(InfoOf(reduction).kinds, kKind)) cell = WithState<kKind>(reduction, update);
+  };
+  if constexpr (base::IsFloat(kKind) || base::IsComplex(kKind)) {
+    set(Reduction::kSum, &UpdateFloatSum<kKind>);
+    set(Reduction::kMean, &UpdateFloatSum<kKind>);
+  } else {
+    set(Reduction::kSum, &UpdateIntegerSum<kKind>);
+    set(Reduction::kMean, &UpdateIntegerSum<kKind>);
+  }
+  if constexpr (!base::IsComplex(kKind)) {
+    set(Reduction::kMin, &UpdateExtreme<kKind, false>);
+    set(Reduction::kMax, &UpdateExtreme<kKind, true>);
+  }
+  using T = Truth<TruthKind(kKind)>;
+  set(Reduction::kAny, &UpdateFound<T, true>);
+  set(Reduction::kAll, &UpdateFound<T, false>);
+  set(Reduction::kCountNonzero, &UpdateCount<T>);
+}
+
+void Fill(Tables* tables) {
+  ForEachKind([tables]<Kind kKind>() {
+    if constexpr (Contains(kEveryKind, kKind)) FillKind<kKind>(tables);
+  });
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spanflow::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spanflow::simd {
+namespace {
+HWY_EXPORT(Fill);
+}  // namespace
+void FillReductions(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
+}  // namespace spanflow::simd
+#endif  // HWY_ONCE

@@ -1,0 +1,97 @@
+// Sums over blocks of floats, and what all reductions use to read the end of a run. Compiled once
+// per SIMD target.
+//
+// Owns: nothing. Threads: thread-safe. Attached: not needed. Fails: never.
+#if defined(SPANFLOW_SIMD_SUMS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SPANFLOW_SIMD_SUMS_INL_H_
+#undef SPANFLOW_SIMD_SUMS_INL_H_
+#else
+#define SPANFLOW_SIMD_SUMS_INL_H_
+#endif
+
+#include "simd/blocks-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace spanflow::simd {
+namespace HWY_NAMESPACE {
+
+// The last `count` lanes of a run, fewer than a vector has, filled up with `pad`.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadPadded(D d, const std::byte* from, size_t count, hn::Vec<D> pad) {
+  HWY_ALIGN std::byte lanes[hn::MaxLanes(d) * sizeof(LaneOf<D>)];
+  Store(pad, d, lanes);
+  std::memcpy(lanes, from, count * sizeof(LaneOf<D>));
+  return Load(d, lanes);
+}
+
+// The sums of lanes with even and with odd numbers, which are the parts of complex numbers. For real
+// ones (kComplex false) all of it is in `re`.
+template <class T>
+struct PartSums {
+  T re, im;
+};
+
+// How many floats are summed as floats: sixteen for each of the lanes that add at the same time, so
+// that the rounding errors of a block stay below those of pairwise summation.
+template <class T>
+inline constexpr size_t kSumBlock = 16 * 8 * hn::MaxLanes(hn::ScalableTag<T>());
+
+#if HWY_TARGET == HWY_SCALAR
+
+template <bool kComplex, class T>
+HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes) {
+  T sums[8] = {T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0)};
+  size_t i = 0;
+  for (; i + 8 <= lanes; i += 8) {
+    for (size_t k = 0; k < 8; ++k) sums[k] += LoadOne<T>(in + (i + k) * sizeof(T));
+  }
+  for (size_t k = 0; i + k < lanes; ++k) sums[k] += LoadOne<T>(in + (i + k) * sizeof(T));
+  const T even = (sums[0] + sums[4]) + (sums[2] + sums[6]);
+  const T odd = (sums[1] + sums[5]) + (sums[3] + sums[7]);
+  if constexpr (kComplex) return {even, odd};
+  return {even + odd, 0};
+}
+
+#else
+
+template <bool kComplex, class D>
+HWY_INLINE PartSums<LaneOf<D>> SumParts(D d, hn::Vec<D> v) {
+  if constexpr (!kComplex) return {hn::GetLane(hn::SumOfLanes(d, v)), 0};
+  const auto none = hn::Set(d, LaneOf<D>(-0.0));
+  return {hn::GetLane(hn::SumOfLanes(d, hn::OddEven(none, v))),
+          hn::GetLane(hn::SumOfLanes(d, hn::OddEven(v, none)))};
+}
+
+// Starts from -0 because that changes no number, not even the sign of a zero.
+template <bool kComplex, class T>
+HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes) {
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kStep = kLanes * sizeof(T);
+  const auto none = hn::Set(d, T(-0.0));
+  auto s0 = none, s1 = none, s2 = none, s3 = none, s4 = none, s5 = none, s6 = none, s7 = none;
+  size_t left = lanes;
+  for (; left >= 8 * kLanes; left -= 8 * kLanes, in += 8 * kStep) {
+    s0 = hn::Add(s0, Load(d, in));
+    s1 = hn::Add(s1, Load(d, in + kStep));
+    s2 = hn::Add(s2, Load(d, in + 2 * kStep));
+    s3 = hn::Add(s3, Load(d, in + 3 * kStep));
+    s4 = hn::Add(s4, Load(d, in + 4 * kStep));
+    s5 = hn::Add(s5, Load(d, in + 5 * kStep));
+    s6 = hn::Add(s6, Load(d, in + 6 * kStep));
+    s7 = hn::Add(s7, Load(d, in + 7 * kStep));
+  }
+  for (; left >= kLanes; left -= kLanes, in += kStep) s0 = hn::Add(s0, Load(d, in));
+  if (left != 0) s1 = hn::Add(s1, LoadPadded(d, in, left, none));
+  const auto low = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
+  const auto high = hn::Add(hn::Add(s4, s5), hn::Add(s6, s7));
+  return SumParts<kComplex>(d, hn::Add(low, high));
+}
+
+#endif
+
+}  // namespace HWY_NAMESPACE
+}  // namespace spanflow::simd
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

@@ -1,0 +1,123 @@
+// DType: names and codes, PEP 3118 formats both ways, records.
+#include "base/dtype.h"
+
+#include <gtest/gtest.h>
+
+namespace spanflow::base {
+namespace {
+
+TEST(DType, EveryKindIsFoundByNameAndCode) {
+  for (int k = 0; k < kNumKinds; ++k) {
+    const auto kind = static_cast<Kind>(k);
+    EXPECT_EQ(ParseDTypeName(InfoOf(kind).name)->kind(), kind);
+    EXPECT_EQ(ParseDTypeName(InfoOf(kind).array_code)->kind(), kind);
+    const DType dtype(kind);
+    EXPECT_EQ(dtype.itemsize(), InfoOf(kind).itemsize);
+    if (kind != Kind::kBF16) {  // its format is that of its bits
+      const auto parsed = ParseFormat(dtype.format(), dtype.itemsize());
+      ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+      EXPECT_EQ(*parsed, dtype);
+    }
+  }
+}
+
+TEST(DType, ByteOrderMattersOnlyAboveOneByte) {
+  EXPECT_TRUE(ParseDTypeName(">f4")->swapped());
+  EXPECT_FALSE(ParseDTypeName("<f4")->swapped());
+  EXPECT_FALSE(ParseDTypeName(">u1")->swapped());
+  EXPECT_EQ(ParseDTypeName(">i8")->ArrayCode(), ">i8");
+  EXPECT_STREQ(ParseDTypeName(">i8")->format(), ">q");
+  EXPECT_FALSE(*ParseDTypeName(">f4") == *ParseDTypeName("<f4"));
+}
+
+TEST(DType, UnknownNamesAreTypeErrorsThatQuoteThem) {
+  for (const char* name : {"datetime64[ns]", "<M8[ns]", "O", "<U3", "f16", "", "S", "S-1", "V8"}) {
+    const auto parsed = ParseDTypeName(name);
+    ASSERT_FALSE(parsed.ok()) << name;
+    EXPECT_EQ(parsed.status().code(), Code::kType);
+    EXPECT_NE(parsed.status().message().find("'" + std::string(name) + "'"), std::string::npos);
+  }
+}
+
+TEST(Format, ScalarsKeepTheSpellingOfTheExporter) {
+  const auto parsed = ParseFormat("@q", 8);
+  ASSERT_TRUE(parsed.ok());
+  EXPECT_EQ(parsed->kind(), Kind::kI64);
+  EXPECT_STREQ(parsed->format(), "@q");
+  EXPECT_EQ(*parsed, DType(Kind::kI64));
+  EXPECT_EQ(ParseFormat("<l", 4)->kind(), Kind::kI32);  // standard size
+  EXPECT_EQ(ParseFormat("l", 8)->kind(), Kind::kI64);   // native size
+}
+
+TEST(Format, StandardRecordHasNoAlignment) {
+  const auto parsed = ParseFormat("T{<b:x:<i:y:}", 5);
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+  ASSERT_EQ(parsed->fields().size(), 2u);
+  EXPECT_EQ(parsed->fields()[1].offset, 1);
+  EXPECT_EQ(parsed->fields()[1].name, "y");
+}
+
+TEST(Format, NativeRecordIsAligned) {
+  const auto parsed = ParseFormat("T{b:x:i:y:}", 8);
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+  EXPECT_EQ(parsed->fields()[1].offset, 4);
+  const auto unnamed = ParseFormat("bi", 8);
+  ASSERT_TRUE(unnamed.ok());
+  EXPECT_EQ(unnamed->fields()[0].name, "f0");
+}
+
+TEST(Format, NestedSubArraysPaddingAndBytes) {
+  const auto parsed = ParseFormat("T{(2,3)<f:m:3x<d:t:T{<h:a:<h:b:}:in:5s:name:}", 24 + 3 + 8 + 4 + 5);
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+  EXPECT_EQ(parsed->FindField("m")->shape, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(parsed->FindField("t")->offset, 27);
+  EXPECT_EQ(parsed->FindField("in")->dtype.fields().size(), 2u);
+  EXPECT_EQ(parsed->FindField("name")->dtype.itemsize(), 5);
+  EXPECT_EQ(parsed->FindField("none"), nullptr);
+}
+
+TEST(Format, RefusesWhatItCannotHold) {
+  for (const char* format : {"g", "Zg", "O", "4w", "T{<i:x:", "T{<i:x}", "(2", "", "zz", ":x:",
+                             "99999999999999999999i"}) {
+    EXPECT_FALSE(ParseFormat(format, 4).ok()) << format;
+  }
+  EXPECT_FALSE(ParseFormat("T{<i:x:<i:y:}", 12).ok());  // does not add up
+  std::string deep(400, '\0');
+  deep.clear();
+  for (int i = 0; i < 200; ++i) deep += "T{";
+  EXPECT_FALSE(ParseFormat(deep, 4).ok());
+}
+
+TEST(Record, GeneratedFormatReadsBackAsTheSameRecord) {
+  std::vector<Field> fields = {{"late", DType(Kind::kF64), 12, {}},
+                               {"flag", DType(Kind::kBool), 0, {}},
+                               {"big", DType(Kind::kI16, true), 2, {2}},
+                               {"tag", DType::Bytes(3), 6, {}}};
+  const auto record = DType::MakeRecord(fields, 24);
+  ASSERT_TRUE(record.ok());
+  const auto parsed = ParseFormat(record->format(), 24);
+  ASSERT_TRUE(parsed.ok()) << record->format() << ": " << parsed.status().message();
+  for (const Field& field : fields) {
+    const Field* read = parsed->FindField(field.name);
+    ASSERT_NE(read, nullptr);
+    EXPECT_EQ(read->offset, field.offset);
+    EXPECT_EQ(read->dtype, field.dtype);
+    EXPECT_EQ(read->shape, field.shape);
+  }
+}
+
+TEST(Record, RefusesFieldsOutsideAndTwice) {
+  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), 4, {}}}, 8).ok());
+  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), -1, {}}}, 8).ok());
+  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kI8), 0, {}}, {"x", DType(Kind::kI8), 1, {}}}, 8).ok());
+  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), 0, {INT64_MAX, INT64_MAX}}}, 8).ok());
+}
+
+TEST(Record, SwappedTwiceIsTheSame) {
+  const auto record = DType::MakeRecord({{"x", DType(Kind::kF64), 0, {}}, {"y", DType(Kind::kU8), 8, {}}}, 9);
+  EXPECT_TRUE(record->Swapped().has_swapped_parts());
+  EXPECT_EQ(record->Swapped().Swapped(), *record);
+}
+
+}  // namespace
+}  // namespace spanflow::base
