@@ -99,9 +99,18 @@ def run_logged(name, command, *, env=None, cwd=ROOT):
                     status.show(line)
     status.clear()
     if process.returncode != 0:
-        sys.stdout.writelines(tail)
+        sys.stdout.writelines(_first_error(log_path, tail))
         shown = log_path.relative_to(ROOT)
         raise DoorError(f"{name} failed (exit code {process.returncode}); the whole log is {shown}")
+
+
+def _first_error(log_path, tail):
+    """The lines after Ninja's first FAILED, which pip's own words would push out of the tail."""
+    lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+    for at, line in enumerate(lines):
+        if line.lstrip().startswith("FAILED: "):
+            return lines[at : at + TAIL_LINES]
+    return tail
 
 
 def run_shown(command, *, env=None, cwd=ROOT):

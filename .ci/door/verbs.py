@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 
-from . import build, data, docs, interpreters, lint, project, system, testing, venv, wheel
+from . import build, docs, interpreters, lint, project, system, testing, venv, wheel
 from .build import Flavour
 from .ui import ROOT, DoorError, note, run_shown, say
 
@@ -99,8 +99,7 @@ def _demo(args):
     env, flavour = _set_up(args)
     build.install(env, flavour)
     env.ensure("demo", project.extra("demo"))
-    variables = {**os.environ, "SPANFLOW_LAND_MASK": str(data.land_mask(env))}
-    return run_shown([env.python, "-m", "spanflow.demo", *args.rest], env=variables)
+    return run_shown([env.python, "-m", "spanflow.demo", *args.rest])
 
 
 def _test(args):

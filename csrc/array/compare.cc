@@ -29,13 +29,20 @@ void Run(const void* const* in, void* out, size_t n) {
 template <bool kUnsignedFirst>
 simd::ElementwiseFn Find(Op op) {
   switch (op) {
-    case Op::kEqual: return Run<Op::kEqual, kUnsignedFirst>;
-    case Op::kNotEqual: return Run<Op::kNotEqual, kUnsignedFirst>;
-    case Op::kLess: return Run<Op::kLess, kUnsignedFirst>;
-    case Op::kLessEqual: return Run<Op::kLessEqual, kUnsignedFirst>;
-    case Op::kGreater: return Run<Op::kGreater, kUnsignedFirst>;
-    case Op::kGreaterEqual: return Run<Op::kGreaterEqual, kUnsignedFirst>;
-    default: return nullptr;
+    case Op::kEqual:
+      return Run<Op::kEqual, kUnsignedFirst>;
+    case Op::kNotEqual:
+      return Run<Op::kNotEqual, kUnsignedFirst>;
+    case Op::kLess:
+      return Run<Op::kLess, kUnsignedFirst>;
+    case Op::kLessEqual:
+      return Run<Op::kLessEqual, kUnsignedFirst>;
+    case Op::kGreater:
+      return Run<Op::kGreater, kUnsignedFirst>;
+    case Op::kGreaterEqual:
+      return Run<Op::kGreaterEqual, kUnsignedFirst>;
+    default:
+      return nullptr;
   }
 }
 

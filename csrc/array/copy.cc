@@ -9,6 +9,7 @@
 #include "array/loader.h"
 #include "array/overlap.h"
 #include "array/split.h"
+#include "array/transpose.h"
 #include "platform/topology.h"
 #include "simd/kernels.h"
 
@@ -75,20 +76,16 @@ void Run(CopyRun* run, int64_t n, const RunOptions& options) {
   Split(n, bytes, options, *run);
 }
 
-// One side of a copy: the address of element [0, …, 0] and the strides in the common shape.
-struct Side {
-  std::byte* data;
-  std::span<const int64_t> strides;
-};
-
 void CopyNumbers(const DType& from_type, const DType& to_type, std::span<const int64_t> shape,
                  int64_t n, const Side& from, const Side& to, const RunOptions& options) {
   CopyRun run;
   const AxisOrder order = OrderByStrides(shape, to.strides);
+  const Kind kind = to_type.kind();
+  const bool alike = from_type.kind() == kind && from_type.swapped() == to_type.swapped();
+  if (alike && CopyTransposed(shape, order, from, to, to_type.itemsize(), options)) return;
   MakeWalk(from.data, shape, from.strides, order, &run.load.walk);
   MakeWalk(to.data, shape, to.strides, order, &run.store.walk);
-  const Kind kind = to_type.kind();
-  if (from_type.kind() == kind && from_type.swapped() == to_type.swapped()) {
+  if (alike) {
     run.load.MakeOpaque(to_type.itemsize());
     run.store.MakeOpaque(to_type.itemsize());
   } else {

@@ -21,11 +21,23 @@ using base::Status;
 
 constexpr size_t kMaxInputs = 3;
 
+// An output that does not fit into the last cache would only push everything else out of it.
+bool WorthStreaming(int64_t output_bytes) {
+  constexpr int64_t kSurelyFits = int64_t{1} << 20;
+  return output_bytes > kSurelyFits && output_bytes > platform::Caches().last_level;
+}
+
 // The kernel and the kinds of its operands.
 struct Kernel {
-  simd::ElementwiseKernel fn;
+  simd::ElementwiseFn run = nullptr;
+  simd::ElementwiseFn stream = nullptr;  // null: there is none
   Kind in[kMaxInputs];
   Kind out;
+
+  // The kernel for an output of so many bytes, which may also be an input.
+  simd::ElementwiseFn For(int64_t output_bytes, bool in_place) const {
+    return stream != nullptr && !in_place && WorthStreaming(output_bytes) ? stream : run;
+  }
 };
 
 std::span<const int64_t> Spanned(const base::Dims& dims) {
@@ -48,37 +60,30 @@ Status CheckOperands(simd::Op op, std::span<const View> in, const View& out) {
   return Status::Ok();
 }
 
-base::Result<Kernel> ChooseKernel(simd::Op op, std::span<const View> in, Kind compute) {
-  Kernel kernel;
+Status ChooseKernel(simd::Op op, std::span<const View> in, Kind compute, Kernel* kernel) {
   const simd::OpInfo& info = simd::InfoOf(op);
-  for (size_t i = 0; i < in.size(); ++i) kernel.in[i] = compute;
-  if (info.rule == simd::TypeRule::kSelect) kernel.in[0] = Kind::kBool;
-  kernel.out = KernelResult(op, compute);
+  for (size_t i = 0; i < in.size(); ++i) kernel->in[i] = compute;
+  if (info.rule == simd::TypeRule::kSelect) kernel->in[0] = Kind::kBool;
+  kernel->out = KernelResult(op, compute);
   if (info.rule == simd::TypeRule::kCompare && compute == Kind::kF64) {
     const MixedCompare mixed = FindMixedCompare(op, in[0].dtype().kind(), in[1].dtype().kind());
     if (mixed.run != nullptr) {
-      kernel.fn.run = mixed.run;
-      kernel.in[0] = mixed.first;
-      kernel.in[1] = mixed.second;
-      return kernel;
+      kernel->run = mixed.run;
+      kernel->in[0] = mixed.first;
+      kernel->in[1] = mixed.second;
+      return Status::Ok();
     }
   }
-  kernel.fn = simd::FindKernel(op, compute);
-  if (kernel.fn.run == nullptr) {
-    return Status::Type(std::string(info.name) + " is not defined for " +
-                        base::DType(compute).Name());
-  }
-  return kernel;
+  const simd::ElementwiseKernel found = simd::FindKernel(op, compute);
+  kernel->run = found.run;
+  kernel->stream = found.stream;
+  if (found.run != nullptr) return Status::Ok();
+  return Status::Type(std::string(info.name) + " is not defined for " +
+                      base::DType(compute).Name());
 }
 
 bool IsNative(const View& view, Kind kind) {
   return view.dtype().kind() == kind && !view.dtype().swapped();
-}
-
-// An output that does not fit into the last cache would only push everything else out of it.
-bool WorthStreaming(int64_t output_bytes) {
-  constexpr int64_t kSurelyFits = int64_t{1} << 20;
-  return output_bytes > kSurelyFits && output_bytes > platform::Caches().last_level;
 }
 
 // Every operand is memory without gaps in the same order: the kernel runs on it as it lies.
@@ -97,20 +102,34 @@ struct DenseRun {
   }
 };
 
+// Whether the elements follow one another in memory in the given order.
+bool IsDense(const base::Layout& layout, bool c_order) {
+  if (layout.ndim() == 1) return layout.strides[0] == layout.dtype.itemsize();
+  return c_order ? layout.c_contiguous() : layout.f_contiguous();
+}
+
+bool SameShape(const base::Dims& a, const base::Dims& b) {
+  bool same = a.size() == b.size();
+  for (int i = 0; same && i < a.size(); ++i) same = a[i] == b[i];
+  return same;
+}
+
 // Fills `run` if the operands allow it. `in_place` says whether the output is also an input.
 bool MakeDense(const Kernel& kernel, std::span<const View> in, const View& out, int64_t n,
                DenseRun* run, bool* in_place) {
   if (!IsNative(out, kernel.out)) return false;
-  const bool c_order = out.layout.c_contiguous();
-  if (!c_order && !out.layout.f_contiguous()) return false;
+  const bool c_order = IsDense(out.layout, true);
+  if (!c_order && !IsDense(out.layout, false)) return false;
   run->arity = in.size();
   run->out = out.data;
   run->out_size = out.dtype().itemsize();
   *in_place = false;
   for (size_t i = 0; i < in.size(); ++i) {
     const View& view = in[i];
-    if (!IsNative(view, kernel.in[i]) || !(view.layout.shape == out.layout.shape)) return false;
-    if (!(c_order ? view.layout.c_contiguous() : view.layout.f_contiguous())) return false;
+    if (!IsNative(view, kernel.in[i]) || !SameShape(view.layout.shape, out.layout.shape) ||
+        !IsDense(view.layout, c_order)) {
+      return false;
+    }
     run->in[i] = view.data;
     run->in_size[i] = view.dtype().itemsize();
     if (view.data == out.data && run->in_size[i] == run->out_size) {
@@ -160,9 +179,9 @@ Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder&
                          " cannot be broadcast to the output's shape " +
                          base::ToString(out.layout.shape));
   }
-  const Overlap overlap = FindOverlap(
-      Spanned(out.layout.shape), {in->data, Spanned(strides), in->dtype().itemsize()},
-      {out.data, Spanned(out.layout.strides), out.dtype().itemsize()});
+  const Overlap overlap =
+      FindOverlap(Spanned(out.layout.shape), {in->data, Spanned(strides), in->dtype().itemsize()},
+                  {out.data, Spanned(out.layout.strides), out.dtype().itemsize()});
   if (overlap == Overlap::kSame) *in_place = true;
   if (overlap == Overlap::kPartial) {
     SPANFLOW_ASSIGN(*copy, CopyToNew(given, given.dtype(), false, options));
@@ -174,19 +193,19 @@ Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder&
   return Status::Ok();
 }
 
-Status RunGeneral(const Kernel& kernel, std::span<const View> in, const View& out,
-                  const RunOptions& options) {
+// Not inlined: its plans would make the stack frame of every small call large.
+[[gnu::noinline]] Status RunGeneral(const Kernel& kernel, std::span<const View> in, const View& out,
+                                    const RunOptions& options) {
   const int64_t n = out.size();
-  const AxisOrder order =
-      OrderByStrides(Spanned(out.layout.shape), Spanned(out.layout.strides));
+  const AxisOrder order = OrderByStrides(Spanned(out.layout.shape), Spanned(out.layout.strides));
   std::optional<View> copies[kMaxInputs];
   BlockRun run;
   run.arity = in.size();
   bool in_place = false;
   int64_t bytes = out.dtype().itemsize();
   for (size_t i = 0; i < in.size(); ++i) {
-    SPANFLOW_TRY(PlanInput(in[i], kernel.in[i], out, order, options, &copies[i], &run.loads[i],
-                           &in_place));
+    SPANFLOW_TRY(
+        PlanInput(in[i], kernel.in[i], out, order, options, &copies[i], &run.loads[i], &in_place));
     run.block = std::min(run.block, run.loads[i].capacity);
     bytes += in[i].dtype().itemsize();
   }
@@ -194,9 +213,7 @@ Status RunGeneral(const Kernel& kernel, std::span<const View> in, const View& ou
            &run.store.walk);
   run.store.Make(out.dtype(), kernel.out);
   run.block = std::min(run.block, run.store.capacity);
-  const bool stream = kernel.fn.stream != nullptr && !in_place && run.store.in_place &&
-                      WorthStreaming(n * out.dtype().itemsize());
-  run.fn = stream ? kernel.fn.stream : kernel.fn.run;
+  run.fn = kernel.For(n * out.dtype().itemsize(), in_place || !run.store.in_place);
   Split(n, bytes, options, run);
   return Status::Ok();
 }
@@ -206,7 +223,8 @@ Status RunGeneral(const Kernel& kernel, std::span<const View> in, const View& ou
 Status Elementwise(simd::Op op, std::span<const View> in, Kind compute, const View& out,
                    const RunOptions& options) {
   SPANFLOW_TRY(CheckOperands(op, in, out));
-  SPANFLOW_ASSIGN(const Kernel kernel, ChooseKernel(op, in, compute));
+  Kernel kernel;
+  SPANFLOW_TRY(ChooseKernel(op, in, compute, &kernel));
   RunScope scope;
   for (const View& view : in) SPANFLOW_TRY(scope.Add(view));
   SPANFLOW_TRY(scope.Add(out));
@@ -216,9 +234,7 @@ Status Elementwise(simd::Op op, std::span<const View> in, Kind compute, const Vi
   if (MakeDense(kernel, in, out, n, &dense, &in_place)) {
     int64_t bytes = dense.out_size;
     for (size_t i = 0; i < dense.arity; ++i) bytes += dense.in_size[i];
-    const bool stream =
-        kernel.fn.stream != nullptr && !in_place && WorthStreaming(n * dense.out_size);
-    dense.fn = stream ? kernel.fn.stream : kernel.fn.run;
+    dense.fn = kernel.For(n * dense.out_size, in_place);
     Split(n, bytes, options, dense);
   } else if (n > 0) {
     SPANFLOW_TRY(RunGeneral(kernel, in, out, options));

@@ -26,8 +26,10 @@ void CopyGrid(const Grid& grid, std::byte* packed) {
   for (int64_t r = 0; r < grid.runs; ++r, run += grid.run_step) {
     std::byte* item = run;
     for (int64_t i = 0; i < grid.length; ++i, item += grid.step, packed += kSize) {
-      if constexpr (kGather) std::memcpy(packed, item, kSize);
-      else std::memcpy(item, packed, kSize);
+      if constexpr (kGather)
+        std::memcpy(packed, item, kSize);
+      else
+        std::memcpy(item, packed, kSize);
     }
   }
 }
@@ -37,8 +39,10 @@ void CopyRun(std::byte* data, ptrdiff_t step, int64_t itemsize, std::byte* packe
   const auto size = static_cast<size_t>(itemsize);
   const auto count = static_cast<size_t>(n);
   if (step == itemsize) {
-    if constexpr (kGather) std::memcpy(packed, data, size * count);
-    else std::memcpy(data, packed, size * count);
+    if constexpr (kGather)
+      std::memcpy(packed, data, size * count);
+    else
+      std::memcpy(data, packed, size * count);
   } else if constexpr (kGather) {
     simd::Gather(data, step, size, packed, count);
   } else {
@@ -55,12 +59,18 @@ void CopyRuns(const Grid& grid, int64_t itemsize, std::byte* packed) {
   }
   if (grid.length <= kNestedRun) {
     switch (itemsize) {
-      case 1: return CopyGrid<1, kGather>(grid, packed);
-      case 2: return CopyGrid<2, kGather>(grid, packed);
-      case 4: return CopyGrid<4, kGather>(grid, packed);
-      case 8: return CopyGrid<8, kGather>(grid, packed);
-      case 16: return CopyGrid<16, kGather>(grid, packed);
-      default: break;
+      case 1:
+        return CopyGrid<1, kGather>(grid, packed);
+      case 2:
+        return CopyGrid<2, kGather>(grid, packed);
+      case 4:
+        return CopyGrid<4, kGather>(grid, packed);
+      case 8:
+        return CopyGrid<8, kGather>(grid, packed);
+      case 16:
+        return CopyGrid<16, kGather>(grid, packed);
+      default:
+        break;
     }
   }
   std::byte* run = grid.data;

@@ -17,7 +17,7 @@ bool TakesAxis(const IndexItem& item) {
 
 // What the items ask for, before any axis is looked at.
 struct Demand {
-  int axes = 0;      // taken by integers and slices
+  int axes = 0;  // taken by integers and slices
   int new_axes = 0;
   int ellipses = 0;
 };
@@ -50,7 +50,10 @@ struct Walker {
   int64_t offset = 0;
   int axis = 0;  // of `from`, the next one to be taken
 
-  void Keep() { Push(from.layout.shape[axis], from.layout.strides[axis]); ++axis; }
+  void Keep() {
+    Push(from.layout.shape[axis], from.layout.strides[axis]);
+    ++axis;
+  }
   void Push(int64_t extent, int64_t stride) {
     layout.shape.push_back(extent);
     layout.strides.push_back(stride);
@@ -92,13 +95,18 @@ struct Walker {
 
 Status TakeItem(const IndexItem& item, int skipped, Walker* walker) {
   switch (item.kind) {
-    case ItemKind::kInteger: return walker->TakeInteger(item.start);
-    case ItemKind::kSlice: return walker->TakeSlice(item);
-    case ItemKind::kNewAxis: walker->Push(1, 0); break;
+    case ItemKind::kInteger:
+      return walker->TakeInteger(item.start);
+    case ItemKind::kSlice:
+      return walker->TakeSlice(item);
+    case ItemKind::kNewAxis:
+      walker->Push(1, 0);
+      break;
     case ItemKind::kEllipsis:
       for (int i = 0; i < skipped; ++i) walker->Keep();
       break;
-    case ItemKind::kField: break;  // taken before
+    case ItemKind::kField:
+      break;  // taken before
   }
   return Status::Ok();
 }
@@ -133,7 +141,10 @@ Result<View> Index(const View& view, std::span<const IndexItem> items) {
     size_t count = 0;
     bool skipped = false;
     for (const IndexItem& other : items) {
-      if (!skipped && &other == &item) { skipped = true; continue; }
+      if (!skipped && &other == &item) {
+        skipped = true;
+        continue;
+      }
       if (count == std::size(rest)) return Status::Index("too many indices for array");
       rest[count++] = other;
     }

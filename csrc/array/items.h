@@ -24,12 +24,16 @@ class ItemShape {
 
   // Between an item in the view, at `place`, and a contiguous one.
   void Read(const std::byte* place, std::byte* out) const {
-    if (dense_) std::memcpy(out, place, static_cast<size_t>(bytes_));
-    else ReadGaps(place, out);
+    if (dense_)
+      std::memcpy(out, place, static_cast<size_t>(bytes_));
+    else
+      ReadGaps(place, out);
   }
   void Write(const std::byte* in, std::byte* place) const {
-    if (dense_) std::memcpy(place, in, static_cast<size_t>(bytes_));
-    else WriteGaps(in, place);
+    if (dense_)
+      std::memcpy(place, in, static_cast<size_t>(bytes_));
+    else
+      WriteGaps(in, place);
   }
 
  private:

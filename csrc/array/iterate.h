@@ -56,7 +56,7 @@ class Cursor {
   void Start(const Walk* walk, int64_t element, ptrdiff_t offset = 0);
 
   std::byte* pointer() const { return row_ + at_ * walk_->step(); }
-  int64_t at() const { return at_; }  // in the run
+  int64_t at() const { return at_; }                   // in the run
   int64_t left() const { return walk_->run() - at_; }  // elements to the end of the run, >= 1
   const Walk& walk() const { return *walk_; }
 

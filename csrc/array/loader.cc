@@ -1,6 +1,6 @@
 #include "array/loader.h"
 
-#include <cstring>
+#include <cassert>
 
 #include "array/gather.h"
 
@@ -123,6 +123,7 @@ void Loader::Convert(const std::byte* from, int64_t n, std::byte* out) {
 void Loader::NextInto(int64_t n, std::byte* out) {
   const Conversion& convert = plan_->convert;
   const int64_t step = plan_->walk.step();
+  assert(convert.none() || step == 0 || n <= convert.register_items());
   const bool one_run = n <= cursor_.left();
   if (one_run && step == 0) {
     Repeat(n, out);
@@ -160,6 +161,7 @@ void Storer::Start(const StorePlan* plan, Scratch* scratch, int64_t element, ptr
 
 void Storer::Put(const std::byte* values, int64_t n) {
   const Conversion& convert = plan_->convert;
+  assert(convert.none() || n <= convert.register_items());
   const bool dense = n <= cursor_.left() && plan_->walk.step() == convert.memory_size;
   if (convert.cast != nullptr) {
     std::byte* out = dense && convert.swap == nullptr ? cursor_.pointer() : scratch_->raw;
@@ -171,8 +173,10 @@ void Storer::Put(const std::byte* values, int64_t n) {
     Swap(convert, values, out, n);
     values = out;
   }
-  if (dense && !convert.none()) cursor_.Advance(n);  // already there
-  else ScatterTo(&cursor_, convert.memory_size, values, n);
+  if (dense && !convert.none())
+    cursor_.Advance(n);  // already there
+  else
+    ScatterTo(&cursor_, convert.memory_size, values, n);
 }
 
 }  // namespace spanflow::array

@@ -120,8 +120,10 @@ class Storer {
   // Where the next n values are to be written; then End(n) puts them into their places.
   void* Begin(int64_t) { return plan_->in_place ? cursor_.pointer() : scratch_->value; }
   void End(int64_t n) {
-    if (plan_->in_place) cursor_.Advance(n);
-    else Put(scratch_->value, n);
+    if (plan_->in_place)
+      cursor_.Advance(n);
+    else
+      Put(scratch_->value, n);
   }
   // Stores n values that lie somewhere else.
   void Put(const std::byte* values, int64_t n);

@@ -36,11 +36,10 @@ Result<Mask> Mask::Make(const View& mask, const View& view, const RunOptions& op
   }
   for (int i = 0; i < mask.ndim(); ++i) {
     if (mask.layout.shape[i] == view.layout.shape[i]) continue;
-    return Status::Index("boolean index did not match indexed array along axis " +
-                         std::to_string(i) + "; size of axis is " +
-                         std::to_string(view.layout.shape[i]) +
-                         " but size of corresponding boolean axis is " +
-                         std::to_string(mask.layout.shape[i]));
+    return Status::Index(
+        "boolean index did not match indexed array along axis " + std::to_string(i) +
+        "; size of axis is " + std::to_string(view.layout.shape[i]) +
+        " but size of corresponding boolean axis is " + std::to_string(mask.layout.shape[i]));
   }
   return MakeNonzero(mask, options);
 }

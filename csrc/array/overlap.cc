@@ -32,14 +32,15 @@ int64_t StrideGcd(std::span<const int64_t> shape, const Footprint& operand, int6
 // is the same modulo a common divisor of all strides, and the items do not meet within it.
 bool Interleaved(const Footprint& a, const Footprint& b, int64_t divisor) {
   if (divisor == 0) return false;
-  int64_t distance = (reinterpret_cast<intptr_t>(b.data) - reinterpret_cast<intptr_t>(a.data)) %
-                     divisor;
+  int64_t distance =
+      (reinterpret_cast<intptr_t>(b.data) - reinterpret_cast<intptr_t>(a.data)) % divisor;
   if (distance < 0) distance += divisor;
   return distance >= a.itemsize && distance + b.itemsize <= divisor;
 }
 
 Footprint FootprintOf(const View& view) {
-  return {view.data, {view.layout.strides.data(), static_cast<size_t>(view.ndim())},
+  return {view.data,
+          {view.layout.strides.data(), static_cast<size_t>(view.ndim())},
           view.dtype().itemsize()};
 }
 

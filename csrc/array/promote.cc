@@ -32,9 +32,12 @@ Kind PromoteIntegers(Kind a, Kind b) {
 // The smallest float that holds every integer of the kind, or nearly so for 64 bits.
 Kind FloatFor(Kind kind) {
   switch (SizeOf(kind)) {
-    case 1: return Kind::kF16;
-    case 2: return Kind::kF32;
-    default: return Kind::kF64;
+    case 1:
+      return Kind::kF16;
+    case 2:
+      return Kind::kF32;
+    default:
+      return Kind::kF64;
   }
 }
 
@@ -64,12 +67,15 @@ Kind ComplexFor(Kind real) {
 Kind ApplyWeak(Kind kind, Weak weak) {
   const bool whole = kind == Kind::kBool || base::IsInteger(kind);
   switch (weak) {
-    case Weak::kInt: return kind == Kind::kBool ? Kind::kI64 : kind;
-    case Weak::kFloat: return whole ? Kind::kF64 : kind;
+    case Weak::kInt:
+      return kind == Kind::kBool ? Kind::kI64 : kind;
+    case Weak::kFloat:
+      return whole ? Kind::kF64 : kind;
     case Weak::kComplex:
       if (base::IsComplex(kind)) return kind;
       return whole ? Kind::kC128 : ComplexFor(kind);
-    default: return kind;
+    default:
+      return kind;
   }
 }
 
@@ -126,9 +132,12 @@ Kind PromoteOperands(std::span<const OperandType> operands) {
 Kind KernelResult(simd::Op op, Kind compute) {
   switch (simd::InfoOf(op).rule) {
     case TypeRule::kCompare:
-    case TypeRule::kTruth: return Kind::kBool;
-    case TypeRule::kAbs: return RealKind(compute);
-    default: return compute;
+    case TypeRule::kTruth:
+      return Kind::kBool;
+    case TypeRule::kAbs:
+      return RealKind(compute);
+    default:
+      return compute;
   }
 }
 

@@ -136,8 +136,8 @@ Status ReduceNothing(Reduction reduction, Kind kind, double ddof, const View& ou
   return Fill(out, item, options);
 }
 
-Status ReduceInto(Reduction reduction, const View& in, double ddof, const View& out,
-                  AxesTask* task, const RunOptions& options) {
+Status ReduceInto(Reduction reduction, const View& in, double ddof, const View& out, AxesTask* task,
+                  const RunOptions& options) {
   const Kind kind = in.dtype().kind(), compute = ComputeKind(kind);
   if (out.size() == 0) return Status::Ok();
   if (in.size() == 0) return ReduceNothing(reduction, kind, ddof, out, options);
@@ -175,8 +175,10 @@ AxisSet AllAxes(int ndim) {
 base::Dims ReducedShape(const base::Dims& shape, const AxisSet& reduced, bool keepdims) {
   base::Dims result;
   for (int i = 0; i < shape.size(); ++i) {
-    if (!reduced[static_cast<size_t>(i)]) result.push_back(shape[i]);
-    else if (keepdims) result.push_back(1);
+    if (!reduced[static_cast<size_t>(i)])
+      result.push_back(shape[i]);
+    else if (keepdims)
+      result.push_back(1);
   }
   return result;
 }

@@ -50,7 +50,7 @@ base::Status MergeAccumulators(std::span<const simd::Reduction> reductions, base
                                std::span<const simd::Accumulator> more);
 // `count` is how many elements were seen: min and max of none are a ValueError.
 base::Status FinishAccumulators(std::span<const simd::Reduction> reductions, base::Kind kind,
-                                std::span<const simd::Accumulator> from, int64_t count,
-                                double ddof, std::span<const View> outs);
+                                std::span<const simd::Accumulator> from, int64_t count, double ddof,
+                                std::span<const View> outs);
 
 }  // namespace spanflow::array

@@ -1,6 +1,7 @@
 #include "array/reduce_axes.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "array/fold.h"
@@ -14,9 +15,24 @@ using simd::Accumulator;
 
 // A run of reduced elements shorter than this is not worth an accumulator of its own.
 constexpr int64_t kShortRow = 32;
-// The most tasks that rows are cut into for the sake of threads.
-constexpr int64_t kRowTasks = 64;
-constexpr int64_t kStateBytes = 32 << 10;
+// Rows are cut into blocks for the sake of threads: at most so many, of at least so many rows.
+constexpr int64_t kRowTasks = 32;
+constexpr int64_t kMinRows = 64;
+// Columns of a stripe that is folded where it lies. The column kernels choose the order of memory
+// within it.
+constexpr int64_t kWideStripe = 16 << 10;
+
+// Memory aligned for any kernel.
+struct Buffer {
+  explicit Buffer(int64_t bytes) {
+    constexpr int64_t kAlign = 64;
+    if (bytes == 0) return;
+    memory.reset(new std::byte[static_cast<size_t>(bytes + kAlign)]);
+    data = memory.get() + (-reinterpret_cast<intptr_t>(memory.get()) & (kAlign - 1));
+  }
+  std::unique_ptr<std::byte[]> memory;
+  std::byte* data = nullptr;
+};
 
 int64_t Product(const int64_t* extents, int count) {
   int64_t product = 1;
@@ -43,8 +59,8 @@ struct Plan {
         columns(Product(t.kept_shape, t.kept)),
         rows(Product(t.reduced_shape, t.reduced)),
         kept_order(OrderByStrides(Span(t.kept_shape, t.kept), Span(t.kept_strides, t.kept))),
-        reduced_order(OrderByStrides(Span(t.reduced_shape, t.reduced),
-                                     Span(t.reduced_strides, t.reduced))) {
+        reduced_order(
+            OrderByStrides(Span(t.reduced_shape, t.reduced), Span(t.reduced_strides, t.reduced))) {
     const auto shape = Span(t.kept_shape, t.kept);
     MakeWalk(t.in, shape, Span(t.kept_strides, t.kept), kept_order, &kept);
     MakeWalk(t.out, shape, Span(t.out_strides, t.kept), kept_order, &store.walk);
@@ -113,8 +129,8 @@ class RowMethod {
         const int64_t first = t % grains * kGrain;
         Accumulator* acc = &partials[static_cast<size_t>(t)];
         plan_.task.kernel.init(acc);
-        FoldRange(load_, row.pointer() - plan_.task.in, first,
-                  std::min(first + kGrain, plan_.rows), kernels_, acc);
+        FoldRange(load_, row.pointer() - plan_.task.in, first, std::min(first + kGrain, plan_.rows),
+                  kernels_, acc);
       }
     };
     runtime::ParallelFor(plan_.columns * grains, 4, body, options.threads);
@@ -144,31 +160,35 @@ class ColumnMethod {
     load_.Make(*task.in_type, task.compute);
     value_size_ = load_.convert.value_size;
     state_size_ = kernel_.width * base::InfoOf(kernel_.state_kind).itemsize;
-    const int64_t widest = std::max<int64_t>({value_size_, plan.result_size(), 4});
-    stripe_ = std::min({kRegisterBytes / widest, kStateBytes / state_size_, plan.columns});
+    stripe_ = std::min(load_.in_place ? kWideStripe : load_.capacity, plan.columns);
     stripes_ = (plan.columns + stripe_ - 1) / stripe_;
-    const int64_t per_stripe = stripe_ * plan.rows;
-    const int64_t most_blocks = std::max<int64_t>(kRowTasks / stripes_, 1);
-    row_blocks_ = std::clamp<int64_t>(per_stripe / kGrain, 1, most_blocks);
+    const int64_t blocks = std::min(plan.rows / kMinRows, plan.rows * stripe_ / kGrain);
+    row_blocks_ = std::clamp<int64_t>(blocks, 1, std::max<int64_t>(kRowTasks / stripes_, 1));
     rows_per_block_ = (plan.rows + row_blocks_ - 1) / row_blocks_;
     row_blocks_ = (plan.rows + rows_per_block_ - 1) / rows_per_block_;
     MakeJoint();
   }
 
   void Run(const RunOptions& options) {
-    std::vector<std::byte> states;
-    if (row_blocks_ > 1) {
-      states.resize(static_cast<size_t>(row_blocks_ * plan_.columns * state_size_ + 64));
-      states_ = states.data() + (-reinterpret_cast<intptr_t>(states.data()) & 63);
-    }
+    Buffer states(row_blocks_ > 1 ? row_blocks_ * plan_.columns * state_size_ : 0);
+    states_ = states.data;
     const auto body = [this](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) RunTask(t / row_blocks_, t % row_blocks_);
+      Buffer own(row_blocks_ > 1 ? 0 : stripe_ * state_size_);
+      Buffer results(row_blocks_ > 1 ? 0 : stripe_ * plan_.result_size());
+      for (int64_t t = begin; t < end; ++t) {
+        if (row_blocks_ > 1)
+          FoldBlock(t / row_blocks_, t % row_blocks_);
+        else
+          FoldStripe(t, own.data, results.data);
+      }
     };
     const int64_t tasks = stripes_ * row_blocks_;
     const int64_t task_bytes = std::max<int64_t>(plan_.bytes() / tasks, 1);
-    if (plan_.bytes() <= kChunkBytes) body(0, tasks);
-    else runtime::ParallelFor(tasks, std::max<int64_t>(kChunkBytes / task_bytes, 1), body,
-                              options.threads);
+    const int64_t grain = std::max<int64_t>(kChunkBytes / task_bytes, 1);
+    if (plan_.bytes() <= kChunkBytes)
+      body(0, tasks);
+    else
+      runtime::ParallelFor(tasks, grain, body, options.threads);
     if (row_blocks_ > 1) MergeBlocks();
   }
 
@@ -176,7 +196,7 @@ class ColumnMethod {
   // Where all columns together are narrower than a register, whole rows are loaded side by side:
   // one walk over everything, the kept axes innermost.
   void MakeJoint() {
-    joint_rows_ = stripes_ == 1 ? kRegisterBytes / value_size_ / plan_.columns : 0;
+    joint_rows_ = stripes_ == 1 ? load_.convert.register_items() / plan_.columns : 0;
     if (joint_rows_ < 2) return;
     const AxesTask& task = plan_.task;
     int64_t shape[base::kMaxDims], strides[base::kMaxDims];
@@ -207,40 +227,70 @@ class ColumnMethod {
     return states_ + (block * plan_.columns + column) * state_size_;
   }
 
-  // The piece of a stripe that one state covers: a stripe is cut where a long run of the input or
-  // the output ends.
-  int64_t PieceAt(int64_t column, const Storer& storer) const {
-    const int64_t stripe_end = std::min(plan_.columns, (column / stripe_ + 1) * stripe_);
-    int64_t n = storer.Prefer(stripe_end - column);
-    if (plan_.kept.run() >= kLongRun) n = std::min(n, plan_.kept.run() - column % plan_.kept.run());
-    return n;
+  // The piece of a stripe that one state covers: a stripe is cut where a long run ends.
+  int64_t PieceAt(int64_t column) const {
+    const int64_t left = std::min(plan_.columns, (column / stripe_ + 1) * stripe_) - column;
+    const int64_t run = plan_.kept.run();
+    return run >= kLongRun ? std::min(left, run - column % run) : left;
   }
 
-  void RunTask(int64_t stripe, int64_t block) const {
-    alignas(64) std::byte own_state[kStateBytes];
+  int64_t StripeEnd(int64_t stripe) const {
+    return std::min(plan_.columns, (stripe + 1) * stripe_);
+  }
+
+  // Everything about one stripe.
+  void FoldStripe(int64_t stripe, std::byte* state, std::byte* results) const {
     Scratch scratch;
     Storer storer;
-    int64_t column = stripe * stripe_;
-    const int64_t end = std::min(plan_.columns, column + stripe_);
-    storer.Start(&plan_.store, &scratch, column);
-    while (column < end) {
-      const int64_t n = PieceAt(column, storer);
-      std::byte* state = row_blocks_ > 1 ? StateOf(block, column) : own_state;
-      kernel_.init(state, static_cast<size_t>(n));
-      if (joint_rows_ >= 2) FoldJoint(FirstRow(block), LastRow(block), state);
-      else FoldPiece(column, n, FirstRow(block), LastRow(block), state);
-      if (row_blocks_ == 1) {
-        kernel_.finish(state, static_cast<size_t>(n), plan_.rows, plan_.task.ddof, storer.Begin(n));
-        storer.End(n);
-      } else {
-        storer.Start(&plan_.store, &scratch, std::min(column + n, plan_.columns - 1));
-      }
+    storer.Start(&plan_.store, &scratch, stripe * stripe_);
+    for (int64_t column = stripe * stripe_; column < StripeEnd(stripe);) {
+      const int64_t n = PieceAt(column);
+      Fold(column, n, 0, plan_.rows, state);
+      Finish(state, n, results, &storer);
       column += n;
     }
   }
 
+  // A block of rows of one stripe; the states are kept until all blocks are done.
+  void FoldBlock(int64_t stripe, int64_t block) const {
+    for (int64_t column = stripe * stripe_; column < StripeEnd(stripe);) {
+      const int64_t n = PieceAt(column);
+      Fold(column, n, FirstRow(block), LastRow(block), StateOf(block, column));
+      column += n;
+    }
+  }
+
+  void MergeBlocks() const {
+    Buffer results(stripe_ * plan_.result_size());
+    Scratch scratch;
+    Storer storer;
+    storer.Start(&plan_.store, &scratch, 0);
+    for (int64_t column = 0; column < plan_.columns;) {
+      const int64_t n = PieceAt(column);
+      std::byte* state = StateOf(0, column);
+      for (int64_t b = 1; b < row_blocks_; ++b) {
+        kernel_.merge(state, StateOf(b, column), static_cast<size_t>(n), FirstRow(b),
+                      LastRow(b) - FirstRow(b));
+      }
+      Finish(state, n, results.data, &storer);
+      column += n;
+    }
+  }
+
+  void Finish(const std::byte* state, int64_t n, std::byte* results, Storer* storer) const {
+    kernel_.finish(state, static_cast<size_t>(n), plan_.rows, plan_.task.ddof, results);
+    while (n > 0) {
+      const int64_t count = storer->Prefer(std::min(n, plan_.store.capacity));
+      storer->Put(results, count);
+      results += count * plan_.result_size();
+      n -= count;
+    }
+  }
+
   // n columns from `column`, rows [first, last).
-  void FoldPiece(int64_t column, int64_t n, int64_t first, int64_t last, std::byte* state) const {
+  void Fold(int64_t column, int64_t n, int64_t first, int64_t last, std::byte* state) const {
+    kernel_.init(state, static_cast<size_t>(n));
+    if (joint_rows_ >= 2) return FoldJoint(first, last, state);
     Cursor start;
     start.Start(&plan_.kept, column);
     const ptrdiff_t column_offset = start.pointer() - plan_.task.in;
@@ -275,27 +325,10 @@ class ColumnMethod {
       int64_t rows = joint_.in_place ? last - first : std::min(joint_rows_, last - first);
       rows = std::max<int64_t>(loader.Prefer(rows * columns) / columns, 1);  // whole rows
       kernel_.update(state, static_cast<const std::byte*>(loader.Next(rows * columns)),
-                     columns * value_size_, static_cast<size_t>(rows),
-                     static_cast<size_t>(columns), seen);
+                     columns * value_size_, static_cast<size_t>(rows), static_cast<size_t>(columns),
+                     seen);
       first += rows;
       seen += rows;
-    }
-  }
-
-  void MergeBlocks() const {
-    Scratch scratch;
-    Storer storer;
-    storer.Start(&plan_.store, &scratch, 0);
-    for (int64_t column = 0; column < plan_.columns;) {
-      const int64_t n = PieceAt(column, storer);
-      std::byte* state = StateOf(0, column);
-      for (int64_t b = 1; b < row_blocks_; ++b) {
-        kernel_.merge(state, StateOf(b, column), static_cast<size_t>(n), FirstRow(b),
-                      LastRow(b) - FirstRow(b));
-      }
-      kernel_.finish(state, static_cast<size_t>(n), plan_.rows, plan_.task.ddof, storer.Begin(n));
-      storer.End(n);
-      column += n;
     }
   }
 
@@ -323,8 +356,10 @@ bool RowsAreBetter(const Plan& plan) {
 
 void ReduceAxes(const AxesTask& task, const RunOptions& options) {
   const Plan plan(task);
-  if (RowsAreBetter(plan)) RowMethod(plan).Run(options);
-  else ColumnMethod(plan).Run(options);
+  if (RowsAreBetter(plan))
+    RowMethod(plan).Run(options);
+  else
+    ColumnMethod(plan).Run(options);
 }
 
 }  // namespace spanflow::array

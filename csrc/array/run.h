@@ -1,5 +1,5 @@
 // RunScope: what every operation holds while it touches memory - a borrow of each block, so that
-// nothing is unmapped or freed under it, and the fault counts, so that missing pages become errors.
+// nothing is unmapped or freed under it - and what turns missing pages into errors.
 //
 // Owns: the borrows, until the scope ends; the views must outlive it.
 // Threads: thread-compatible; one scope belongs to one call.
@@ -32,28 +32,25 @@ class RunScope {
     memory::Block* block = view.block.get();
     if (block == nullptr) return base::Status::Ok();
     for (int i = 0; i < count_; ++i) {
-      if (held_[i].block == block) return base::Status::Ok();
+      if (held_[i] == block) return base::Status::Ok();
     }
     return AddBlock(block);
   }
 
-  // After the work: an error when a page of any block turned out to be gone meanwhile.
+  // After the work: an error when pages of a block are gone, lost in this run or before it: a damaged
+  // mapping stays damaged, so that nobody takes its zeros for data.
   base::Status Finish() const { return watching_ ? CheckFaults() : base::Status::Ok(); }
 
  private:
-  struct Held {
-    memory::Block* block;
-    uint64_t faults;  // before the run
-  };
-  static constexpr int kInline = 6;
+  static constexpr int kInline = 4;
 
   base::Status AddBlock(memory::Block* block);
   base::Status CheckFaults() const;
 
-  int count_ = 0;         // in held_
+  int count_ = 0;          // in held_
   bool watching_ = false;  // some block can lose pages
-  Held held_[kInline];
-  std::vector<Held> more_;  // beyond kInline blocks
+  memory::Block* held_[kInline] = {};
+  std::vector<memory::Block*> more_;  // beyond kInline blocks
 };
 
 }  // namespace spanflow::array

@@ -36,9 +36,9 @@ void CompressChunk(const Mask& mask, int64_t chunk, const LoadPlan& plan, std::b
   while (i < end) {
     const int64_t n = loader.Prefer(std::min(plan.capacity, end - i));
     const auto* items = static_cast<const std::byte*>(loader.Next(n));
-    out += size * static_cast<int64_t>(
-                      simd::Compress(items, static_cast<size_t>(size), mask.bytes() + i,
-                                     static_cast<size_t>(n), out));
+    out +=
+        size * static_cast<int64_t>(simd::Compress(items, static_cast<size_t>(size),
+                                                   mask.bytes() + i, static_cast<size_t>(n), out));
     i += n;
   }
 }
@@ -166,8 +166,8 @@ Result<std::vector<View>> Nonzero(const View& view, const RunOptions& options) {
       mask.chunks(), 4,
       [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) {
-          WriteIndices(mask, view.layout.shape, c * Mask::kChunk, mask.chunk_end(c),
-                       mask.before(c), &results);
+          WriteIndices(mask, view.layout.shape, c * Mask::kChunk, mask.chunk_end(c), mask.before(c),
+                       &results);
         }
       },
       options.threads);

@@ -14,17 +14,19 @@ namespace spanflow::array {
 
 // What one thread takes at a time, and what a call must move before it is worth a second thread.
 inline constexpr int64_t kChunkBytes = int64_t{1} << 20;
-// Chunks begin at multiples of this many elements, so that no two threads write one cache line of
-// a contiguous output.
+// Chunks of small elements begin at multiples of this, so that no two threads write one cache line
+// of a contiguous output.
 inline constexpr int64_t kChunkAlign = 4096;
 
-// body(begin, end) over [0, n), where an element costs about `bytes` of traffic. Without a second
-// thread the body is called once, for all.
+// body(begin, end) over [0, n), where an element costs about `bytes` (> 0) of traffic. Without a
+// second thread the body is called once, for all.
 template <class Body>
 void Split(int64_t n, int64_t bytes, const RunOptions& options, const Body& body) {
-  const int64_t per_chunk = std::max<int64_t>(kChunkBytes / std::max<int64_t>(bytes, 1), 1);
-  if (options.threads == 1 || n <= per_chunk || runtime::NumThreads() == 1) return body(0, n);
-  const int64_t grain = (per_chunk + kChunkAlign - 1) / kChunkAlign * kChunkAlign;
+  if (n * bytes <= kChunkBytes || options.threads == 1 || runtime::NumThreads() == 1) {
+    return body(0, n);
+  }
+  int64_t grain = std::max<int64_t>(kChunkBytes / bytes, 1);
+  if (grain > kChunkAlign) grain -= grain % kChunkAlign;
   runtime::ParallelFor(n, grain, body, options.threads);
 }
 

@@ -118,12 +118,18 @@ void TakeItems(const ItemShape& item, const std::byte* base, const int64_t* offs
                std::byte* out) {
   if (item.dense()) {
     switch (item.bytes()) {
-      case 1: return GatherOffsets<1>(base, offsets, n, out);
-      case 2: return GatherOffsets<2>(base, offsets, n, out);
-      case 4: return GatherOffsets<4>(base, offsets, n, out);
-      case 8: return GatherOffsets<8>(base, offsets, n, out);
-      case 16: return GatherOffsets<16>(base, offsets, n, out);
-      default: break;
+      case 1:
+        return GatherOffsets<1>(base, offsets, n, out);
+      case 2:
+        return GatherOffsets<2>(base, offsets, n, out);
+      case 4:
+        return GatherOffsets<4>(base, offsets, n, out);
+      case 8:
+        return GatherOffsets<8>(base, offsets, n, out);
+      case 16:
+        return GatherOffsets<16>(base, offsets, n, out);
+      default:
+        break;
     }
   }
   for (int64_t i = 0; i < n; ++i, out += item.bytes()) item.Read(base + offsets[i], out);

@@ -105,15 +105,17 @@ DType DType::Bytes(int64_t width) {
   DType dtype(Kind::kU8);
   dtype.kind_ = Kind::kBytes;
   dtype.itemsize_ = width;
-  dtype.record_ = std::make_shared<const Record>(Record{std::to_string(width) + 's', {}});
+  dtype.record_ = std::make_shared<const Record>(Record{std::to_string(width) + 's', {}, 0});
   return dtype;
 }
 
-Result<DType> DType::MakeRecord(std::vector<Field> fields, int64_t itemsize, std::string format) {
+Result<DType> DType::MakeRecord(std::vector<Field> fields, int64_t itemsize) {
+  int depth = 1;
   for (size_t i = 0; i < fields.size(); ++i) {
     const Field& field = fields[i];
+    SPANFLOW_ASSIGN(const int64_t nbytes, field.CheckedNbytes());
     int64_t end;
-    if (field.offset < 0 || !CheckedAdd(field.offset, field.nbytes(), &end) || end > itemsize) {
+    if (field.offset < 0 || !CheckedAdd(field.offset, nbytes, &end) || end > itemsize) {
       return Status::Value("field '" + field.name + "' at byte " + std::to_string(field.offset) +
                            " does not fit into a record of " + std::to_string(itemsize) +
                            " bytes");
@@ -123,12 +125,18 @@ Result<DType> DType::MakeRecord(std::vector<Field> fields, int64_t itemsize, std
         return Status::Value("the field name '" + field.name + "' stands twice in the record");
       }
     }
+    depth = std::max(depth, field.dtype.record_depth() + 1);
   }
-  if (format.empty()) format = RecordFormat(fields, itemsize);
+  if (itemsize < 0) return Status::Value("a record cannot have a negative itemsize");
+  if (depth > kMaxRecordDepth) {
+    return Status::Value("records nest at most " + std::to_string(kMaxRecordDepth) + " deep");
+  }
+  std::string format = RecordFormat(fields, itemsize);
   DType dtype(Kind::kU8);
   dtype.kind_ = Kind::kRecord;
   dtype.itemsize_ = itemsize;
-  dtype.record_ = std::make_shared<const Record>(Record{std::move(format), std::move(fields)});
+  dtype.record_ =
+      std::make_shared<const Record>(Record{std::move(format), std::move(fields), depth});
   return dtype;
 }
 
@@ -159,7 +167,11 @@ DType DType::Swapped() const {
 
 DType DType::WithFormat(const char* format) const {
   DType dtype = *this;
-  if (numeric()) dtype.format_ = format;
+  if (numeric()) {
+    dtype.format_ = format;
+  } else {
+    dtype.record_ = std::make_shared<const Record>(Record{format, fields(), record_->depth});
+  }
   return dtype;
 }
 
@@ -214,14 +226,23 @@ bool DType::operator==(const DType& other) const {
 
 int64_t Field::count() const {
   int64_t count = 1;
-  for (int64_t n : shape) {
-    if (!CheckedMul(count, n, &count)) return INT64_MAX / 64;  // MakeRecord then refuses the size
-  }
+  for (int64_t n : shape) count *= n;
   return count;
 }
 
+Result<int64_t> Field::CheckedNbytes() const {
+  int64_t nbytes = dtype.itemsize();
+  for (int64_t n : shape) {
+    if (n < 0) return Status::Value("the sub-array of field '" + name + "' has a negative shape");
+    if (!CheckedMul(nbytes, n, &nbytes)) {
+      return Status::Value("the sub-array of field '" + name + "' is too large");
+    }
+  }
+  return nbytes;
+}
+
 Result<DType> ParseDTypeName(std::string_view text) {
-  const std::string given(text);
+  const std::string_view given = text;
   for (int k = 0; k < kNumKinds; ++k) {
     if (text == kKinds[static_cast<size_t>(k)].name) return DType(static_cast<Kind>(k));
   }
@@ -257,7 +278,7 @@ Result<DType> ParseDTypeName(std::string_view text) {
       return DType::Bytes(width);
     }
   }
-  return Status::Type("dtype '" + given +
+  return Status::Type("dtype '" + std::string(given) +
                       "' is not supported: spanflow has bool, int8…int64, uint8…uint64, float16, "
                       "bfloat16, float32, float64, complex64, complex128, S<n> bytes and records "
                       "of these");

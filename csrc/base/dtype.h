@@ -67,17 +67,17 @@ struct Field;
 struct Record {
   std::string format;         // PEP 3118, as exported
   std::vector<Field> fields;  // in order of definition; empty for bytes
+  int depth = 1;              // of records inside records
 };
+inline constexpr int kMaxRecordDepth = 16;
 
 class DType {
  public:
   DType() : DType(Kind::kF64) {}
   explicit DType(Kind kind, bool swapped = false);  // numeric kinds
   static DType Bytes(int64_t width);
-  // Offsets and sizes are the caller's and are checked against itemsize. An empty `format` is
-  // generated; a given one (an exporter's) is kept as it is.
-  static Result<DType> MakeRecord(std::vector<Field> fields, int64_t itemsize,
-                                  std::string format = {});
+  // Offsets and sizes are the caller's and are checked against itemsize.
+  static Result<DType> MakeRecord(std::vector<Field> fields, int64_t itemsize);
 
   Kind kind() const { return kind_; }
   int64_t itemsize() const { return itemsize_; }
@@ -87,11 +87,13 @@ class DType {
   const std::vector<Field>& fields() const;            // empty unless a record
   const Field* FindField(std::string_view name) const;  // nullptr when there is none
   bool has_swapped_parts() const;                       // itself or any field
+  int record_depth() const { return record_ ? record_->depth : 0; }
 
   DType Native() const { return numeric() ? DType(kind_) : *this; }
   // The same kind in the other byte order; records are swapped field by field.
   DType Swapped() const;
-  // The same dtype that exports another equivalent format string ("q" for "l"); static strings only.
+  // The same dtype that exports another equivalent format string ("q" for "l", "c" for "1s"); static
+  // strings only.
   DType WithFormat(const char* format) const;
 
   std::string Name() const;        // "float32", "bytes10", "record": for people
@@ -115,8 +117,10 @@ struct Field {
   int64_t offset = 0;
   std::vector<int64_t> shape;  // of a sub-array field; empty for one element
 
-  int64_t count() const;   // elements in the sub-array
+  int64_t count() const;  // elements in the sub-array
   int64_t nbytes() const { return count() * dtype.itemsize(); }
+  // nbytes of a field that no record has checked yet.
+  Result<int64_t> CheckedNbytes() const;
 };
 
 // "float32", "f4", "<f4", ">i2", "?", "S10", "bfloat16", …: NumPy's names and codes.

@@ -29,7 +29,7 @@ constexpr Code kCodes[] = {
 // The exporter's own spelling of a scalar, as a string that lives for ever.
 const char* StaticFormat(std::string_view text) {
   static constexpr const char* kKnown[] = {
-      "?",   "b",   "B",   "h",   "H",  "i",  "I",  "l",  "L",  "q",  "Q",  "n",  "N",  "P",
+      "c",   "?",   "b",   "B",   "h",   "H",  "i",  "I",  "l",  "L",  "q",  "Q",  "n",  "N",  "P",
       "e",   "f",   "d",   "@?",  "@b", "@B", "@h", "@H", "@i", "@I", "@l", "@L", "@q", "@Q",
       "@n",  "@N",  "@P",  "@e",  "@f", "@d", "=?", "=b", "=B", "=h", "=H", "=i", "=I", "=l",
       "=L",  "=q",  "=Q",  "=e",  "=f", "=d", "<?", "<b", "<B", "<h", "<H", "<i", "<I", "<l",
@@ -43,9 +43,16 @@ const char* StaticFormat(std::string_view text) {
   return nullptr;
 }
 
+// Exporters do not agree on the padding that a format leaves unsaid; the itemsize tells who is right.
+enum class Padding {
+  kWritten,     // the struct module and NumPy: '@' aligns items, the end of a record is not padded
+  kTrailing,    // records inside records are padded at their end as in C
+  kEverywhere,  // ctypes before 3.12: says '<' but means C's alignment
+};
+
 class Reader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  Reader(std::string_view text, Padding padding) : text_(text), padding_(padding) {}
 
   // The items up to `end` ('\0' or '}') as fields; *align is the widest native alignment seen.
   Result<int64_t> ReadItems(char end, std::vector<Field>* fields, int64_t* align) {
@@ -58,7 +65,7 @@ class Reader {
       }
       ReadOrder();
       SPANFLOW_ASSIGN(const Item item, ReadItem());
-      if (order_ == '@') {
+      if (aligned()) {
         *align = std::max(*align, item.align);
         const auto up = RoundUp(at, item.align);
         if (!up) return Bad("is too large");
@@ -87,6 +94,8 @@ class Reader {
     int64_t align = 1;
     bool padding = false;
   };
+
+  bool aligned() const { return order_ == '@' || padding_ == Padding::kEverywhere; }
 
   char Peek() const { return pos_ < text_.size() ? text_[pos_] : '\0'; }
 
@@ -166,18 +175,16 @@ class Reader {
   }
 
   Status ReadStruct(Item* item) {
-    const size_t begin = pos_ - 1;
     ++pos_;  // '{'
-    if (++depth_ > kMaxDepth) return Bad("nests records too deeply");
+    if (++depth_ > kMaxRecordDepth) return Bad("nests records too deeply");
     std::vector<Field> fields;
     int64_t align = 1;
     SPANFLOW_ASSIGN(int64_t size, ReadItems('}', &fields, &align));
     --depth_;
     ++pos_;  // '}'
-    if (order_ == '@') size = RoundUp(size, align).value_or(size);
+    if (aligned() && padding_ != Padding::kWritten) size = RoundUp(size, align).value_or(size);
     item->align = align;
-    SPANFLOW_ASSIGN(item->dtype, DType::MakeRecord(std::move(fields), size,
-                                                   std::string(text_.substr(begin, pos_ - begin))));
+    SPANFLOW_ASSIGN(item->dtype, DType::MakeRecord(std::move(fields), size));
     return Status::Ok();
   }
 
@@ -205,35 +212,44 @@ class Reader {
     return Bad("holds " + name + ", which spanflow has not");
   }
 
-  static constexpr int kMaxDepth = 16;
-
   std::string_view text_;
+  Padding padding_;
   size_t pos_ = 0;
   char order_ = '@';
   int depth_ = 0;
 };
 
-}  // namespace
-
-Result<DType> ParseFormat(std::string_view format, int64_t itemsize) {
-  Reader reader(format);
+// The whole format under one reading; an error when it does not add up to `itemsize`.
+Result<DType> ParsePadded(std::string_view format, int64_t itemsize, Padding padding) {
+  Reader reader(format, padding);
   std::vector<Field> fields;
   int64_t align = 1;
-  SPANFLOW_ASSIGN(int64_t size, reader.ReadItems('\0', &fields, &align));
-  const bool lone = fields.size() == 1 && format.find(':') == std::string_view::npos;
-  const bool lone_record =
-      fields.size() == 1 && fields[0].dtype.kind() == Kind::kRecord && format.starts_with("T{");
-  if ((lone || lone_record) && fields[0].shape.empty() && fields[0].offset == 0 &&
+  SPANFLOW_ASSIGN(const int64_t size, reader.ReadItems('\0', &fields, &align));
+  if (size != itemsize && RoundUp(size, align) != itemsize) {
+    return reader.Bad("describes " + std::to_string(size) + " bytes, but the exporter's items have " +
+                      std::to_string(itemsize));
+  }
+  const bool named = format.find(':') != std::string_view::npos;
+  const bool is_struct = format.starts_with("T{") && fields.size() == 1 &&
+                         fields[0].dtype.kind() == Kind::kRecord;
+  if (fields.size() == 1 && (!named || is_struct) && fields[0].shape.empty() &&
       fields[0].nbytes() == itemsize) {
     DType dtype = fields[0].dtype;
     if (const char* spelled = StaticFormat(format)) dtype = dtype.WithFormat(spelled);
     return dtype;
   }
-  if (size != itemsize && RoundUp(size, align) != itemsize) {
-    return reader.Bad("describes " + std::to_string(size) + " bytes, but the exporter's items have " +
-                      std::to_string(itemsize));
+  return DType::MakeRecord(std::move(fields), itemsize);
+}
+
+}  // namespace
+
+Result<DType> ParseFormat(std::string_view format, int64_t itemsize) {
+  auto dtype = ParsePadded(format, itemsize, Padding::kWritten);
+  for (const Padding padding : {Padding::kTrailing, Padding::kEverywhere}) {
+    if (dtype.ok()) break;
+    if (auto other = ParsePadded(format, itemsize, padding); other.ok()) dtype = std::move(other);
   }
-  return DType::MakeRecord(std::move(fields), itemsize, std::string(format));
+  return dtype;
 }
 
 }  // namespace spanflow::base

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -35,15 +36,13 @@ class Dims {
     resize(size);
     std::fill_n(data_, size, value);
   }
-  Dims(const Dims& other) : Dims(std::span(other.data_, static_cast<size_t>(other.size_))) {}
+  Dims(const Dims& other) { CopyFrom(other); }
   Dims& operator=(const Dims& other) {
-    if (this == &other) return *this;
-    resize(other.size_);
-    std::copy_n(other.data_, size_, data_);
+    if (this != &other) CopyFrom(other);
     return *this;
   }
   ~Dims() {
-    if (data_ != inline_) delete[] data_;
+    if (data_ != inline_.data()) delete[] data_;
   }
 
   int size() const { return size_; }
@@ -62,9 +61,9 @@ class Dims {
   }
   // Values up to the smaller size are kept, new ones are not set. The caller keeps to kMaxDims.
   void resize(int size) {
-    if (size > kInline && data_ == inline_) {
+    if (size > kInline && data_ == inline_.data()) {
       data_ = new int64_t[kMaxDims];
-      std::copy_n(inline_, size_, data_);
+      std::copy_n(inline_.data(), size_, data_);
     }
     size_ = size;
   }
@@ -73,8 +72,18 @@ class Dims {
   }
 
  private:
-  int64_t* data_ = inline_;
-  int64_t inline_[kInline];
+  void CopyFrom(const Dims& other) {
+    if (data_ == inline_.data() && other.data_ == other.inline_.data()) {
+      inline_ = other.inline_;  // all of it: a fixed size is a few moves, a loop would be a call
+      size_ = other.size_;
+      return;
+    }
+    resize(other.size_);
+    std::copy_n(other.data_, size_, data_);
+  }
+
+  int64_t* data_ = inline_.data();
+  std::array<int64_t, kInline> inline_{};
   int size_ = 0;
 };
 

@@ -189,8 +189,7 @@ bool IsElement(const View& view) {
 
 Ref ElementOrView(ArrayObject* self, View view, bool element) {
   if (!element || !IsElement(view)) return NewView(self, std::move(view));
-  const KernelBorrow borrow(view);
-  return ItemToObject(view.dtype(), view.data);
+  return ReadItem(view, view.data);
 }
 
 bool HasEllipsis(const Key& key) {
@@ -200,42 +199,45 @@ bool HasEllipsis(const Key& key) {
   return false;
 }
 
-// a[i] and a[i:j] without a Key; false when the key is anything else.
-bool FastIndex(ArrayObject* self, PyObject* key, View* out, bool* element) {
+// a[i:j] without a Key: the most frequent view is cut inside its new object.
+Ref SliceFirstAxis(ArrayObject* self, PyObject* slice) {
+  const IndexItem item = SliceItem(slice, self->view.layout.shape[0]);
+  Ref object = NewView(self);
+  View& view = AsArray(object.get())->view;
+  if (item.count > 0) view.data += item.start * view.layout.strides[0];
+  view.layout.shape[0] = item.count;
+  view.layout.strides[0] *= item.step;
+  return object;
+}
+
+// a[i] of a one-dimensional array, where it is an element; null when the key is anything else or
+// out of bounds, which the full path words.
+std::byte* ElementOrNull(ArrayObject* self, PyObject* key) {
   const base::Layout& layout = self->view.layout;
-  if (layout.ndim() == 0) return false;
-  if (PyLong_CheckExact(key)) {
-    int64_t index = IndexValue(key);
-    if (index < 0) index += layout.shape[0];
-    if (index < 0 || index >= layout.shape[0]) return false;  // the full path words the error
-    *out = View{self->view.block, self->view.data + index * layout.strides[0],
-                base::Layout{layout.dtype,
-                             base::Dims(std::span(layout.shape.begin() + 1, layout.shape.end())),
-                             base::Dims(std::span(layout.strides.begin() + 1, layout.strides.end()))},
-                self->view.readonly};
-    *element = true;
-    return true;
+  if (layout.ndim() != 1 || !PyLong_CheckExact(key) || layout.dtype.kind() == Kind::kRecord) {
+    return nullptr;
   }
-  if (!PySlice_Check(key)) return false;
-  const IndexItem item = SliceItem(key, layout.shape[0]);
-  *out = self->view;
-  if (item.count > 0) out->data += item.start * layout.strides[0];
-  out->layout.shape[0] = item.count;
-  out->layout.strides[0] *= item.step;
-  *element = false;
-  return true;
+  Py_ssize_t index = PyLong_AsSsize_t(key);
+  if (index == -1 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  if (index < 0) index += layout.shape[0];
+  if (index < 0 || index >= layout.shape[0]) return nullptr;
+  return self->view.data + index * layout.strides[0];
+}
+
+// Whether `value` is one element of `dtype`, as opposed to an array of them.
+bool IsElementOf(const base::DType& dtype, PyObject* value) {
+  if (dtype.kind() == Kind::kBytes) return PyBytes_Check(value);
+  if (dtype.kind() == Kind::kRecord) return PyTuple_Check(value);
+  return IsPythonScalar(value);
 }
 
 void Assign(ArrayObject* self, const View& target, PyObject* value) {
-  if (target.ndim() == 0 && !IsArray(self->state, value)) {
-    const KernelBorrow borrow(target);
-    if (!target.dtype().numeric() || IsPythonScalar(value)) {
-      return ObjectToItem(target.dtype(), value, target.data);
-    }
-  }
-  if (IsPythonScalar(value) || (PyBytes_Check(value) && target.dtype().kind() == Kind::kBytes) ||
-      (PyTuple_Check(value) && target.dtype().kind() == Kind::kRecord)) {
-    View one = capi::Take(array::Empty(target.dtype(), {}));
+  if (IsElementOf(target.dtype(), value)) {
+    if (target.ndim() == 0) return WriteItem(target, target.data, value);
+    const View one = capi::Take(array::Empty(target.dtype(), {}));
     ObjectToItem(one.dtype(), value, one.data);
     return capi::Check(
         RunDetached(target.layout.nbytes(), [&] { return array::Fill(target, one); }));
@@ -253,7 +255,7 @@ Ref ValuesFor(ArrayObject* self, PyObject* value) {
   if (IsPythonScalar(value)) {
     View one = capi::Take(array::Empty(self->view.dtype().Native(), {}));
     ObjectToItem(one.dtype(), value, one.data);
-    return NewArray(self->state, one);
+    return NewArray(self->state, std::move(one));
   }
   const bool sequence = PyList_Check(value) || PyTuple_Check(value) || PyBytes_Check(value);
   if (sequence && !self->view.dtype().numeric()) {
@@ -335,11 +337,8 @@ Ref ArrayItem(PyObject* object, Py_ssize_t index) {
 Ref ArraySubscript(PyObject* object, PyObject* key_object) {
   ArrayObject* self = AsArray(object);
   CheckOpen(self);
-  View view;
-  bool element;
-  if (FastIndex(self, key_object, &view, &element)) {
-    return ElementOrView(self, std::move(view), element);
-  }
+  if (PySlice_Check(key_object) && self->view.ndim() > 0) return SliceFirstAxis(self, key_object);
+  if (const std::byte* item = ElementOrNull(self, key_object)) return ReadItem(self->view, item);
   const Key key = KeyReader(self).Read(key_object);
   if (key.lone_mask) {
     View selected = capi::Take(RunDetached(self->view.layout.nbytes(), [&] {
@@ -347,7 +346,7 @@ Ref ArraySubscript(PyObject* object, PyObject* key_object) {
     }));
     return NewArray(self->state, std::move(selected));
   }
-  view = capi::Take(array::Index(self->view, key.items));
+  View view = capi::Take(array::Index(self->view, key.items));
   if (key.arrays.empty()) return ElementOrView(self, std::move(view), !HasEllipsis(key));
   const int axis = ArrayAxis(key, self->view.ndim());
   View taken = capi::Take(RunDetached(view.layout.nbytes(), [&] {
@@ -361,10 +360,8 @@ int ArrayAssignSubscript(PyObject* object, PyObject* key_object, PyObject* value
   CheckOpen(self);
   if (value == nullptr) Raise(PyExc_TypeError, "elements of an array cannot be deleted");
   CheckWritable(self->view);
-  View view;
-  bool element;
-  if (FastIndex(self, key_object, &view, &element)) {
-    Assign(self, view, value);
+  if (std::byte* item = ElementOrNull(self, key_object); item && IsPythonScalar(value)) {
+    WriteItem(self->view, item, value);
     return 0;
   }
   const Key key = KeyReader(self).Read(key_object);
@@ -381,7 +378,7 @@ int ArrayAssignSubscript(PyObject* object, PyObject* key_object, PyObject* value
     }));
     return 0;
   }
-  view = capi::Take(array::Index(self->view, key.items));
+  const View view = capi::Take(array::Index(self->view, key.items));
   const int axis = ArrayAxis(key, self->view.ndim());
   capi::Check(RunDetached(view.layout.nbytes(), [&] {
     return array::Put(view, key.arrays, axis, from);

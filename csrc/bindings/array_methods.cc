@@ -32,8 +32,7 @@ Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
       Raise(PyExc_ValueError, "item() without an index needs an array of one element; this one has "
                               "%lld", static_cast<long long>(self->view.size()));
     }
-    const KernelBorrow borrow(self->view);
-    return ItemToObject(self->view.dtype(), self->view.data);
+    return ReadItem(self->view, self->view.data);
   }
   Ref key = nargs == 1 ? Ref::Borrow(args[0]) : Check(PyTuple_New(nargs));
   for (Py_ssize_t i = 0; nargs > 1 && i < nargs; ++i) {
@@ -46,8 +45,10 @@ Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
 
 Ref ToList(PyObject* object, PyObject*) {
   ArrayObject* self = Open(object);
-  const KernelBorrow borrow(self->view);
-  return ViewToList(self->view);
+  const AccessScope access(self->view);
+  Ref list = ViewToList(self->view);
+  access.Finish();
+  return list;
 }
 
 // NumPy's order codes: C, F (Fortran order), A (F only if the array is Fortran-contiguous).
@@ -75,6 +76,9 @@ Ref ToBytes(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject*
   capi::Check(RunDetached(view.layout.nbytes(), [&] { return array::Copy(view, target); }));
   return bytes;
 }
+
+// Without it bytes(a) would ask a 0-d integer array for its __index__ and make that many zeros.
+Ref Bytes(PyObject* object, PyObject*) { return ToBytes(object, nullptr, 0, nullptr); }
 
 Ref CopyTo(ArrayObject* self, const DType& dtype, bool fortran) {
   View copy = capi::Take(RunDetached(self->view.layout.nbytes(), [&] {
@@ -110,7 +114,7 @@ Ref ViewAs(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const auto [dtype] = kSignature.Parse(args, nargs, kwnames);
   ArrayObject* self = Open(object);
   base::Layout layout = self->view.layout;
-  if (dtype == nullptr || dtype == Py_None) return NewView(self, self->view);
+  if (dtype == nullptr || dtype == Py_None) return NewView(self);
   const int64_t old_size = layout.dtype.itemsize();
   layout.dtype = DTypeFromObject(self->state, dtype);
   const int64_t new_size = layout.dtype.itemsize();
@@ -203,7 +207,7 @@ Ref Close(PyObject* object, PyObject*) {
 
 Ref Flush(PyObject* object, PyObject*) {
   ArrayObject* self = Open(object);
-  const KernelBorrow borrow(self->view);
+  const AccessScope access(self->view);
   base::Status status;
   if (self->view.block->kind() == memory::BlockKind::kMapped) {
     const capi::DetachScope detached;
@@ -254,38 +258,39 @@ Ref Reduce(PyObject* object, PyObject*) {
 #define REDUCTION(Name, name)                                                      \
   {name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(),                  \
    METH_FASTCALL | METH_KEYWORDS,                                                  \
-   name "(axis=None, *, out=None, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "."}
+   name "($self, /, axis=None, *, out=None, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "."}
 
 }  // namespace
 
 PyMethodDef array_methods[] = {
     {"item", POSITIONAL(Item),
-     "item(*index)\n--\n\nOne element as a Python object; without an index the only one."},
+     "item($self, /, *index)\n--\n\nOne element as a Python object; without an index the only one."},
     {"tolist", capi::Method<&ToList>(), METH_NOARGS,
-     "tolist()\n--\n\nNested lists of Python objects; one object for a 0-d array."},
+     "tolist($self, /)\n--\n\nNested lists of Python objects; one object for a 0-d array."},
     {"tobytes", FAST(ToBytes),
-     "tobytes(order='C')\n--\n\nThe elements as bytes, in C order unless told otherwise."},
-    {"copy", FAST(Copy), "copy(order='C')\n--\n\nA new array on the heap with the same elements."},
+     "tobytes($self, /, order='C')\n--\n\nThe elements as bytes, in C order unless told otherwise."},
+    {"__bytes__", capi::Method<&Bytes>(), METH_NOARGS, nullptr},
+    {"copy", FAST(Copy), "copy($self, /, order='C')\n--\n\nA new array on the heap with the same elements."},
     {"__copy__", capi::Method<&ShallowCopy>(), METH_NOARGS, nullptr},
     {"__deepcopy__", capi::Method<&ShallowCopy>(), METH_O, nullptr},
     {"astype", FAST(AsType),
-     "astype(dtype, *, copy=True)\n--\n\nA new array with the elements cast to dtype.\n\n"
+     "astype($self, /, dtype, *, copy=True)\n--\n\nA new array with the elements cast to dtype.\n\n"
      "copy=False returns the array itself when the dtype is the same."},
     {"view", FAST(ViewAs),
-     "view(dtype=None)\n--\n\nThe same bytes seen as another dtype, without copying."},
+     "view($self, /, dtype=None)\n--\n\nThe same bytes seen as another dtype, without copying."},
     {"reshape", POSITIONAL(Reshape),
-     "reshape(*shape)\n--\n\nThe same elements in another shape: a view where possible, else a copy.\n"
+     "reshape($self, /, *shape)\n--\n\nThe same elements in another shape: a view where possible, else a copy.\n"
      "One dimension may be -1."},
     {"transpose", POSITIONAL(Transpose),
-     "transpose(*axes)\n--\n\nA view with its axes permuted; reversed when none are given."},
-    {"fill", capi::Method<&Fill>(), METH_O, "fill(value)\n--\n\nSet every element to value."},
-    {"clip", FAST(ClipMethod), "clip(lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
+     "transpose($self, /, *axes)\n--\n\nA view with its axes permuted; reversed when none are given."},
+    {"fill", capi::Method<&Fill>(), METH_O, "fill($self, value, /)\n--\n\nSet every element to value."},
+    {"clip", FAST(ClipMethod), "clip($self, /, lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
     {"close", capi::Method<&Close>(), METH_NOARGS,
-     "close()\n--\n\nLet the bytes go now: unmap the file, free the memory, release the exporter.\n\n"
+     "close($self, /)\n--\n\nLet the bytes go now: unmap the file, free the memory, release the exporter.\n\n"
      "All views of the same bytes are closed with it; every later access raises ValueError.\n"
      "BufferError, which says who, while anything still uses the bytes."},
     {"flush", capi::Method<&Flush>(), METH_NOARGS,
-     "flush()\n--\n\nWrite changes of a mapping opened with 'r+' or 'w+' to its file; waits for it."},
+     "flush($self, /)\n--\n\nWrite changes of a mapping opened with 'r+' or 'w+' to its file; waits for it."},
     {"__enter__", capi::Method<&Enter>(), METH_NOARGS, nullptr},
     {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
     {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},

@@ -48,12 +48,12 @@ Ref Positive(PyObject* self) {
 // The one element of an array of size 1.
 Ref OnlyItem(PyObject* object, const char* wanted) {
   ArrayObject* self = AsArray(object);
-  const KernelBorrow borrow(self->view);
+  CheckOpen(self);
   if (self->view.size() != 1) {
     Raise(PyExc_TypeError, "only arrays of one element convert to %s; this one has %lld", wanted,
           static_cast<long long>(self->view.size()));
   }
-  return ItemToObject(self->view.dtype(), self->view.data);
+  return ReadItem(self->view, self->view.data);
 }
 
 int Truth(PyObject* object) {

@@ -194,21 +194,29 @@ PyTypeObject* MakeArrayType(PyObject* module) {
   return MakeType(module, &spec, true);
 }
 
-Ref NewArray(ModuleState* state, array::View view, PyObject* lease) {
+// The view is copied or moved once, into its place.
+template <class V>
+static Ref MakeArray(ModuleState* state, V&& view, PyObject* lease) {
   auto* self = PyObject_GC_New(ArrayObject, state->array_type);
   Ref object = Check(reinterpret_cast<PyObject*>(self));
   self->state = state;
   self->weakrefs = nullptr;
   self->lease = Py_XNewRef(lease);
-  new (&self->view) array::View(std::move(view));
+  new (&self->view) array::View(std::forward<V>(view));
   // Without a lease nothing that the collector could follow is held.
   if (lease != nullptr) PyObject_GC_Track(object.get());
   return object;
 }
 
-Ref NewView(ArrayObject* self, array::View view) {
-  return NewArray(self->state, std::move(view), self->lease);
+Ref NewArray(ModuleState* state, array::View&& view, PyObject* lease) {
+  return MakeArray(state, std::move(view), lease);
 }
+
+Ref NewView(ArrayObject* self, array::View&& view) {
+  return MakeArray(self->state, std::move(view), self->lease);
+}
+
+Ref NewView(ArrayObject* self) { return MakeArray(self->state, self->view, self->lease); }
 
 Ref NewArrayOfType(PyTypeObject* type, ArrayObject* from) {
   Ref object = Check(type->tp_alloc(type, 0));
@@ -220,6 +228,19 @@ Ref NewArrayOfType(PyTypeObject* type, ArrayObject* from) {
 }
 
 void RaiseClosed() { capi::Raise(PyExc_ValueError, "operation on a closed array"); }
+
+Ref ReadItem(const array::View& view, const std::byte* item) {
+  const AccessScope access(view);
+  Ref object = ItemToObject(view.dtype(), item);
+  access.Finish();
+  return object;
+}
+
+void WriteItem(const array::View& view, std::byte* item, PyObject* value) {
+  const AccessScope access(view);
+  ObjectToItem(view.dtype(), value, item);
+  access.Finish();
+}
 
 void CheckWritable(const array::View& view) {
   if (view.readonly) {

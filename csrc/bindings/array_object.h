@@ -8,6 +8,7 @@
 
 #include <span>
 
+#include "array/run.h"
 #include "array/view.h"
 #include "bindings/state.h"
 #include "capi/error.h"
@@ -31,9 +32,10 @@ inline bool IsArray(const ModuleState* state, PyObject* object) {
 }
 
 // A new Array of the exact type; `lease` may be null.
-capi::Ref NewArray(ModuleState* state, array::View view, PyObject* lease = nullptr);
+capi::Ref NewArray(ModuleState* state, array::View&& view, PyObject* lease = nullptr);
 // A new Array over the same bytes as `self`, with the same lease.
-capi::Ref NewView(ArrayObject* self, array::View view);
+capi::Ref NewView(ArrayObject* self, array::View&& view);
+capi::Ref NewView(ArrayObject* self);
 // The same view in an object of a subtype.
 capi::Ref NewArrayOfType(PyTypeObject* type, ArrayObject* from);
 
@@ -41,17 +43,20 @@ capi::Ref NewArrayOfType(PyTypeObject* type, ArrayObject* from);
 inline void CheckOpen(const ArrayObject* self) {
   if (self->view.block->closed()) RaiseClosed();
 }
-// For the length of a scope nobody can close the bytes.
-class KernelBorrow {
+// Around direct access to elements: nobody can close the bytes meanwhile, and pages that turned out
+// to be missing become an error, which Finish raises.
+class AccessScope {
  public:
-  explicit KernelBorrow(const array::View& view)
-      : borrow_(view.block.get(), memory::Borrower::kKernel) {
-    if (!borrow_.ok()) RaiseClosed();
-  }
+  explicit AccessScope(const array::View& view) { capi::Check(scope_.Add(view)); }
+  void Finish() const { capi::Check(scope_.Finish()); }
 
  private:
-  memory::Borrow borrow_;
+  array::RunScope scope_;
 };
+// One element, read and written under an AccessScope.
+capi::Ref ReadItem(const array::View& view, const std::byte* item);
+void WriteItem(const array::View& view, std::byte* item, PyObject* value);
+
 void CheckWritable(const array::View& view);
 
 capi::Ref DimsTuple(const base::Dims& dims);

@@ -1,5 +1,6 @@
 #include "bindings/create.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -39,8 +40,8 @@ bool Given(PyObject* object) { return object != nullptr && object != Py_None; }
 Ref CopyOfIndirect(ModuleState* state, PyObject* exporter) {
   const Ref memory = Check(PyMemoryView_GetContiguous(exporter, PyBUF_READ, 'C'));
   Leased leased = LeaseBuffer(state, memory.get());
-  const array::View copy = capi::Take(array::CopyToNew(leased.view, leased.view.dtype()));
-  return NewArray(state, copy);
+  array::View copy = capi::Take(array::CopyToNew(leased.view, leased.view.dtype()));
+  return NewArray(state, std::move(copy));
 }
 
 Ref InterfaceOrNull(PyObject* object) {
@@ -56,9 +57,10 @@ Ref WrapLease(ModuleState* state, Leased leased) {
   return NewArray(state, std::move(leased.view), leased.lease.get());
 }
 
-// NumPy refuses to export some dtypes as buffers but still has the array interface, whose typestr
-// then names the dtype. The exporter's own error is kept when there is no interface.
+// NumPy refuses to export some dtypes as buffers (ValueError) but still has the array interface,
+// whose typestr then names the dtype. Any other error is kept: a TypeError has named the format.
 Ref WrapInterfaceAfterError(ModuleState* state, PyObject* object) {
+  if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw capi::PythonError{};
   Ref error = capi::TakeRaised();
   const Ref interface = InterfaceOrNull(object);
   if (!interface) {
@@ -127,20 +129,11 @@ Ref ArrayFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyO
   return AsArrayObject(StateOf(module), object, dtype, copy == nullptr ? Py_True : copy);
 }
 
-bool FortranFrom(PyObject* order) {
-  if (!Given(order)) return false;
-  const char* text = PyUnicode_Check(order) ? PyUnicode_AsUTF8(order) : nullptr;
-  if (text == nullptr || (std::strcmp(text, "C") != 0 && std::strcmp(text, "F") != 0)) {
-    Raise(PyExc_ValueError, "order must be 'C' or 'F', got %R", order);
-  }
-  return text[0] == 'F';
-}
-
 Ref MakeEmpty(PyObject* module, PyObject* shape, PyObject* dtype, PyObject* order, bool zeroed) {
   ModuleState* state = StateOf(module);
   const DType type = Given(dtype) ? DTypeFromObject(state, dtype) : DType(Kind::kF64);
   return NewArray(state, capi::Take(array::Empty(type, ShapeFromObject(shape), zeroed,
-                                                 FortranFrom(order))));
+                                                 FortranFromObject(order))));
 }
 
 Ref EmptyFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -156,14 +149,20 @@ Ref ZerosFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyO
 }
 
 void FillWith(ModuleState* state, const array::View& view, PyObject* value) {
-  const Ref item = AsArrayObject(state, value, nullptr, nullptr);
-  const array::View& from = AsArray(item.get())->view;
-  if (from.ndim() == 0 && IsPythonScalar(value)) {
-    array::View one = capi::Take(array::Empty(view.dtype(), {}));
+  if (IsPythonScalar(value) || PyBytes_Check(value)) {
+    const array::View one = capi::Take(array::Empty(view.dtype(), {}));
     ObjectToItem(one.dtype(), value, one.data);
     return capi::Check(array::Fill(view, one));
   }
-  capi::Check(array::Copy(from, view));
+  const Ref from = AsArrayObject(state, value, nullptr, nullptr);
+  capi::Check(array::Copy(AsArray(from.get())->view, view));
+}
+
+// The dtype that a value would have as an array; bytes are one element here, not many.
+DType DTypeOfValue(ModuleState* state, PyObject* value) {
+  if (PyBytes_Check(value)) return DType::Bytes(std::max<int64_t>(PyBytes_GET_SIZE(value), 1));
+  const Ref item = AsArrayObject(state, value, nullptr, nullptr);
+  return AsArray(item.get())->view.dtype().Native();
 }
 
 Ref FullFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -171,13 +170,11 @@ Ref FullFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyOb
                                                  4, 2);
   const auto [shape, value, dtype, order] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* state = StateOf(module);
-  const Ref item = AsArrayObject(state, value, nullptr, nullptr);
-  const DType type =
-      Given(dtype) ? DTypeFromObject(state, dtype) : AsArray(item.get())->view.dtype().Native();
-  const array::View view =
-      capi::Take(array::Empty(type, ShapeFromObject(shape), false, FortranFrom(order)));
+  const DType type = Given(dtype) ? DTypeFromObject(state, dtype) : DTypeOfValue(state, value);
+  array::View view =
+      capi::Take(array::Empty(type, ShapeFromObject(shape), false, FortranFromObject(order)));
   FillWith(state, view, value);
-  return NewArray(state, view);
+  return NewArray(state, std::move(view));
 }
 
 Ref OnesFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -218,7 +215,7 @@ Ref IntegerRange(ModuleState* state, PyObject* start, PyObject* stop, PyObject* 
   if ((first == -1 || by == -1) && PyErr_Occurred() != nullptr) throw capi::PythonError{};
   FillRange<int64_t>(view.data, count, first, by);
   if (dtype != nullptr) view = capi::Take(array::CopyToNew(view, *dtype));
-  return NewArray(state, view);
+  return NewArray(state, std::move(view));
 }
 
 Ref ArangeFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -244,7 +241,7 @@ Ref ArangeFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, Py
   array::View view = capi::Take(array::Empty(DType(Kind::kF64), {count}));
   FillRange<double>(view.data, count, range.start, range.step);
   if (Given(dtype)) view = capi::Take(array::CopyToNew(view, wanted));
-  return NewArray(state, view);
+  return NewArray(state, std::move(view));
 }
 
 // The bytes of an exporter as a one-dimensional array.
@@ -287,6 +284,15 @@ Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs
 }
 
 }  // namespace
+
+bool FortranFromObject(PyObject* order) {
+  if (!Given(order)) return false;
+  const char* text = PyUnicode_Check(order) ? PyUnicode_AsUTF8(order) : nullptr;
+  if (text == nullptr || (std::strcmp(text, "C") != 0 && std::strcmp(text, "F") != 0)) {
+    Raise(PyExc_ValueError, "order must be 'C' or 'F', got %R", order);
+  }
+  return text[0] == 'F';
+}
 
 base::Dims ShapeFromObject(PyObject* object) {
   base::Dims shape;

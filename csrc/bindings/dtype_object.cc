@@ -1,5 +1,6 @@
 #include "bindings/dtype_object.h"
 
+#include <charconv>
 #include <new>
 #include <string>
 #include <vector>
@@ -39,6 +40,8 @@ int64_t Integer(PyObject* object) {
   return value;
 }
 
+DType ReadDType(ModuleState* state, PyObject* object, int depth);
+
 // An attribute, or an empty Ref where the object has none.
 Ref AttributeOrNull(PyObject* object, const char* name) {
   PyObject* value = PyObject_GetAttrString(object, name);
@@ -55,14 +58,23 @@ std::vector<int64_t> SubShape(PyObject* object) {
   std::vector<int64_t> shape;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
     shape.push_back(Integer(PyTuple_GET_ITEM(items.get(), i)));
-    if (shape.back() < 0) Raise(PyExc_ValueError, "a sub-array shape cannot be negative");
   }
   return shape;
 }
 
-// [("x", "f4"), ("y", "f8", (3,))]: packed, one field behind the other. Names of "" are padding,
-// which is how numpy.dtype.descr writes gaps.
-DType RecordFromList(ModuleState* state, PyObject* list) {
+// ("", "|V4"): how numpy.dtype.descr writes 4 bytes that belong to no field. -1 for anything else.
+int64_t PaddingOf(PyObject* name, PyObject* spec) {
+  if (!PyUnicode_Check(name) || PyUnicode_GET_LENGTH(name) != 0 || !PyUnicode_Check(spec)) return -1;
+  const std::string code = Text(spec);
+  int64_t width = -1;
+  if (!code.starts_with("|V")) return -1;
+  const char* end = code.data() + code.size();
+  const auto [stopped, error] = std::from_chars(code.data() + 2, end, width);
+  return error == std::errc() && stopped == end ? width : -1;
+}
+
+// [("x", "f4"), ("y", "f8", (3,))]: packed, one field behind the other, as in NumPy.
+DType RecordFromList(ModuleState* state, PyObject* list, int depth) {
   std::vector<Field> fields;
   int64_t offset = 0;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); ++i) {
@@ -73,25 +85,25 @@ DType RecordFromList(ModuleState* state, PyObject* list) {
                              "entry %zd is %R", i, entry.get());
     }
     PyObject* name = PyTuple_GET_ITEM(entry.get(), 0);
-    if (PyTuple_Check(name)) name = PyTuple_GET_ITEM(name, PyTuple_GET_SIZE(name) - 1);
-    Field field;
-    field.name = Text(name);
     PyObject* spec = PyTuple_GET_ITEM(entry.get(), 1);
-    const bool padding = field.name.empty() && PyUnicode_Check(spec) && Text(spec)[0] == '|';
-    field.dtype = padding ? DType::Bytes(std::stoll(Text(spec).substr(2)))
-                          : DTypeFromObject(state, spec);
-    field.offset = offset;
-    if (PyTuple_GET_SIZE(entry.get()) == 3) field.shape = SubShape(PyTuple_GET_ITEM(entry.get(), 2));
-    if (!base::CheckedAdd(offset, field.nbytes(), &offset)) {
+    if (PyTuple_Check(name) && PyTuple_GET_SIZE(name) == 2) name = PyTuple_GET_ITEM(name, 1);
+    int64_t nbytes = PaddingOf(name, spec);
+    if (nbytes < 0) {
+      Field field{Text(name), ReadDType(state, spec, depth + 1), offset, {}};
+      if (field.name.empty()) field.name = "f" + std::to_string(i);
+      if (PyTuple_GET_SIZE(entry.get()) == 3) field.shape = SubShape(PyTuple_GET_ITEM(entry.get(), 2));
+      nbytes = capi::Take(field.CheckedNbytes());
+      fields.push_back(std::move(field));
+    }
+    if (!base::CheckedAdd(offset, nbytes, &offset)) {
       Raise(PyExc_ValueError, "the record dtype is too large");
     }
-    if (!padding) fields.push_back(std::move(field));
   }
   return capi::Take(DType::MakeRecord(std::move(fields), offset));
 }
 
 // The dictionary form and numpy.dtype objects give names, dtypes and offsets freely.
-DType RecordFromDict(ModuleState* state, PyObject* dict) {
+DType RecordFromDict(ModuleState* state, PyObject* dict, int depth) {
   const auto part = [dict](const char* key) { return PyDict_GetItemString(dict, key); };
   if (part("names") == nullptr || part("formats") == nullptr) {
     Raise(PyExc_TypeError, "a record dtype given as a dict needs 'names' and 'formats'; got %R",
@@ -110,10 +122,10 @@ DType RecordFromDict(ModuleState* state, PyObject* dict) {
   for (Py_ssize_t i = 0; i < count; ++i) {
     Field field;
     field.name = Text(PyTuple_GET_ITEM(names.get(), i));
-    field.dtype = DTypeFromObject(state, PyTuple_GET_ITEM(formats.get(), i));
+    field.dtype = ReadDType(state, PyTuple_GET_ITEM(formats.get(), i), depth + 1);
     field.offset = offsets ? Integer(PyTuple_GET_ITEM(offsets.get(), i)) : end;
     int64_t field_end;
-    if (!base::CheckedAdd(field.offset, field.nbytes(), &field_end)) {
+    if (!base::CheckedAdd(field.offset, capi::Take(field.CheckedNbytes()), &field_end)) {
       Raise(PyExc_ValueError, "the record dtype is too large");
     }
     end = std::max(end, field_end);
@@ -124,7 +136,7 @@ DType RecordFromDict(ModuleState* state, PyObject* dict) {
 }
 
 // numpy.dtype and what behaves like it: .fields for records, .str for everything else.
-DType FromNumpyDType(ModuleState* state, PyObject* object, PyObject* str) {
+DType FromNumpyDType(ModuleState* state, PyObject* object, PyObject* str, int depth) {
   const Ref fields = AttributeOrNull(object, "fields");
   if (!fields || fields.get() == Py_None) {
     const Ref name = AttributeOrNull(object, "name");
@@ -147,7 +159,7 @@ DType FromNumpyDType(ModuleState* state, PyObject* object, PyObject* str) {
     Field field{Text(name), DType(), Integer(offset.get()), {}};
     const Ref base = Check(PyObject_GetAttrString(dtype.get(), "base"));
     const Ref shape = Check(PyObject_GetAttrString(dtype.get(), "shape"));
-    field.dtype = DTypeFromObject(state, base.get());
+    field.dtype = ReadDType(state, base.get(), depth + 1);
     field.shape = SubShape(shape.get());
     parts.push_back(std::move(field));
   }
@@ -174,6 +186,23 @@ DType FromType(PyTypeObject* type) {
     if (name == known.c_name) return DType(known.kind);
   }
   return capi::Take(base::ParseDTypeName(name));
+}
+
+// `depth` is how many records are around.
+DType ReadDType(ModuleState* state, PyObject* object, int depth) {
+  if (Py_TYPE(object) == state->dtype_type) return ValueOf(object);
+  if (PyUnicode_Check(object)) return capi::Take(base::ParseDTypeName(Text(object)));
+  if (PyType_Check(object)) return FromType(reinterpret_cast<PyTypeObject*>(object));
+  if (depth == base::kMaxRecordDepth) {  // also what keeps this recursion short
+    Raise(PyExc_ValueError, "a record dtype nests at most %d deep", base::kMaxRecordDepth);
+  }
+  if (PyList_Check(object)) return RecordFromList(state, object, depth);
+  if (PyDict_Check(object)) return RecordFromDict(state, object, depth);
+  if (const Ref str = AttributeOrNull(object, "str"); str && PyUnicode_Check(str.get())) {
+    return FromNumpyDType(state, object, str.get(), depth);
+  }
+  Raise(PyExc_TypeError, "%R is not a dtype: give a name such as 'float32', a spanflow or NumPy "
+                         "dtype, or a list of (name, dtype) fields", object);
 }
 
 Ref Repr(PyObject* self) {
@@ -328,7 +357,7 @@ PyGetSetDef getset[] = {
 
 PyMethodDef methods[] = {
     {"newbyteorder", capi::Method<&NewByteOrder>(), METH_NOARGS,
-     "newbyteorder()\n--\n\nThe same dtype in the other byte order."},
+     "newbyteorder($self, /)\n--\n\nThe same dtype in the other byte order."},
     {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
@@ -360,18 +389,7 @@ Ref WrapDType(ModuleState* state, const DType& dtype) {
   return NewDType(state->dtype_type, dtype);
 }
 
-DType DTypeFromObject(ModuleState* state, PyObject* object) {
-  if (Py_TYPE(object) == state->dtype_type) return ValueOf(object);
-  if (PyUnicode_Check(object)) return capi::Take(base::ParseDTypeName(Text(object)));
-  if (PyType_Check(object)) return FromType(reinterpret_cast<PyTypeObject*>(object));
-  if (PyList_Check(object)) return RecordFromList(state, object);
-  if (PyDict_Check(object)) return RecordFromDict(state, object);
-  if (const Ref str = AttributeOrNull(object, "str"); str && PyUnicode_Check(str.get())) {
-    return FromNumpyDType(state, object, str.get());
-  }
-  Raise(PyExc_TypeError, "%R is not a dtype: give a name such as 'float32', a spanflow or NumPy "
-                         "dtype, or a list of (name, dtype) fields", object);
-}
+DType DTypeFromObject(ModuleState* state, PyObject* object) { return ReadDType(state, object, 0); }
 
 void AddDTypes(PyObject* module, ModuleState* state) {
   for (int k = 0; k < base::kNumKinds; ++k) {

@@ -35,15 +35,13 @@ struct Mode {
 };
 
 Mode ModeFrom(PyObject* object) {
-  const char* text = !Given(object)             ? "r"
-                     : PyUnicode_Check(object) ? PyUnicode_AsUTF8(object)
-                                               : nullptr;
-  if (text == nullptr) PyErr_Clear();
-  const std::string mode = text == nullptr ? "" : text;
-  if (mode == "r") return {false, memory::MapMode::kRead};
-  if (mode == "r+") return {false, memory::MapMode::kReadWrite};
-  if (mode == "w+") return {true, memory::MapMode::kReadWrite};
-  if (mode == "c") return {false, memory::MapMode::kCopyOnWrite};
+  const auto is = [object](const char* mode) {
+    return PyUnicode_Check(object) && PyUnicode_CompareWithASCIIString(object, mode) == 0;
+  };
+  if (!Given(object) || is("r")) return {false, memory::MapMode::kRead};
+  if (is("r+")) return {false, memory::MapMode::kReadWrite};
+  if (is("w+")) return {true, memory::MapMode::kReadWrite};
+  if (is("c")) return {false, memory::MapMode::kCopyOnWrite};
   Raise(PyExc_ValueError,
         "mode must be 'r' (read), 'r+' (read and write), 'w+' (new file) or 'c' (copy on write), "
         "got %R", object);
@@ -62,7 +60,7 @@ Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   const Py_ssize_t offset =
       Given(offset_object) ? PyNumber_AsSsize_t(offset_object, PyExc_ValueError) : 0;
   if (offset == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  const bool fortran = Given(order) && PyUnicode_CompareWithASCIIString(order, "F") == 0;
+  const bool fortran = FortranFromObject(order);
 
   const bool raw = Given(dtype_object) && !mode.create;
   base::DType dtype;
@@ -88,13 +86,14 @@ Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   const Ref array = AsArrayObject(StateOf(module), object, nullptr, nullptr);
   CheckOpen(AsArray(array.get()));
   const View& view = AsArray(array.get())->view;
-  const KernelBorrow borrow(view);
+  const AccessScope access(view);
   base::Status status;
   {
     const capi::DetachScope detached;
     status = io::SaveNpy(path, view);
   }
   capi::Check(status);
+  access.Finish();
   return capi::None();
 }
 

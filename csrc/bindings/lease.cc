@@ -110,9 +110,23 @@ base::DType FormatOf(const Py_buffer& buffer) {
   return capi::Take(base::ParseFormat(format, buffer.itemsize));
 }
 
-base::Layout LayoutOf(const Py_buffer& buffer) {
+// Formats of records leave things unsaid (the size of a record inside, fields that overlap). NumPy
+// arrays know them: their dtype attribute is asked.
+base::DType DTypeOf(ModuleState* state, const Py_buffer& buffer, PyObject* exporter) {
+  base::DType dtype = FormatOf(buffer);
+  if (dtype.kind() != base::Kind::kRecord) return dtype;
+  const Ref own = Ref::Steal(PyObject_GetAttrString(exporter, "dtype"));
+  if (!own) {
+    PyErr_Clear();
+    return dtype;
+  }
+  base::DType exact = DTypeFromObject(state, own.get());
+  return exact.itemsize() == dtype.itemsize() ? exact : dtype;
+}
+
+base::Layout LayoutOf(ModuleState* state, const Py_buffer& buffer, PyObject* exporter) {
   const std::span<const int64_t> shape(buffer.shape, static_cast<size_t>(buffer.ndim));
-  base::Layout layout{FormatOf(buffer), base::Dims(shape), {}};
+  base::Layout layout{DTypeOf(state, buffer, exporter), base::Dims(shape), {}};
   if (buffer.strides != nullptr) {
     layout.strides = base::Dims(std::span<const int64_t>(buffer.strides, shape.size()));
   } else {
@@ -168,7 +182,7 @@ Leased LeaseBuffer(ModuleState* state, PyObject* exporter) {
   const Py_buffer& buffer = lease->buffer;
   if (HasSuboffsets(buffer)) return {};
   array::View view;
-  view.layout = LayoutOf(buffer);
+  view.layout = LayoutOf(state, buffer, exporter);
   view.data = static_cast<std::byte*>(buffer.buf);
   view.readonly = buffer.readonly != 0;
   view.block = AddBlock(lease, view.data, view.layout, view.readonly);

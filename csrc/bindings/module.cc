@@ -7,7 +7,6 @@
 #include "bindings/functions.h"
 #include "bindings/lease.h"
 #include "bindings/operation.h"
-#include "bindings/pipeline.h"
 #include "capi/entry.h"
 
 namespace spanflow::bindings {
@@ -68,7 +67,6 @@ int Execute(PyObject* module) {
                              lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
-  AddPipeline(module, state);
   RegisterHooks(module);
   return 0;
 }

@@ -25,9 +25,9 @@ class SequenceReader {
     FindShape(object);
     if (given_ == nullptr) FindDType(object, 0);
     const DType dtype = given_ != nullptr ? *given_ : FoundDType();
-    const array::View view = capi::Take(array::Empty(dtype, shape_));
+    array::View view = capi::Take(array::Empty(dtype, shape_));
     Fill(object, view);
-    return NewArray(state_, view);
+    return NewArray(state_, std::move(view));
   }
 
  private:

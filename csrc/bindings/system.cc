@@ -140,7 +140,7 @@ PyMethodDef system_functions[] = {
     {"get_num_threads", capi::Method<&NumThreads>(), METH_NOARGS,
      "get_num_threads()\n--\n\nHow many threads one call may use, the calling one included."},
     {"set_num_threads", capi::Method<&SetNumThreads>(), METH_O,
-     "set_num_threads(n)\n--\n\nLet one call use up to n threads, the calling one included."},
+     "set_num_threads(n, /)\n--\n\nLet one call use up to n threads, the calling one included."},
     {"memory_stats", capi::Method<&MemoryStats>(), METH_NOARGS,
      "memory_stats()\n--\n\nBytes of heap arrays alive, at their peak and kept for reuse, and the\n"
      "peak resident size of the process."},

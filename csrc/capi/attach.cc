@@ -1,17 +1,21 @@
 #include "capi/attach.h"
 
+#include <cxxabi.h>
+
 #include <chrono>
 #include <thread>
 
 namespace spanflow::capi {
 
-DetachScope::~DetachScope() {
-  // Up to 3.13 a thread that attaches after finalization has begun is ended by pthread_exit, which
-  // unwinds through C++ frames that must not throw. 3.14 lets it hang instead, and so do we.
-  if (!finalizing_before_ && IsFinalizing()) {
+// Up to 3.13 a thread that attaches after finalization has begun is ended by pthread_exit, which
+// unwinds through C++ frames whose destructors may no longer touch Python. From 3.14 on it hangs
+// instead, and so do we: the unwinding is caught where it begins and never goes on.
+void RestoreThread(PyThreadState* state) noexcept {
+  try {
+    PyEval_RestoreThread(state);
+  } catch (abi::__forced_unwind&) {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
-  PyEval_RestoreThread(state_);
 }
 
 PythonThread::PythonThread(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {
@@ -22,7 +26,7 @@ PythonThread::PythonThread(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {
 
 PythonThread::~PythonThread() {
   if (state_ == nullptr) return;
-  PyEval_RestoreThread(state_);
+  RestoreThread(state_);
   PyThreadState_Clear(state_);
   PyThreadState_DeleteCurrent();
   hub_->Leave();

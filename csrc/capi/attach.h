@@ -4,6 +4,7 @@
 // GIL up (or detaches, on free-threaded builds) and takes it back at the end.
 // PythonThread is a native thread's own thread state in one stored interpreter, made once and used
 // for many calls (making one costs about 20 µs, attaching with it 0.1 µs). AttachScope uses it.
+// ReattachScope takes the GIL back for a while inside a DetachScope of the same thread.
 // PyGILState is never used: it always attaches to the main interpreter.
 //
 // Owns: a PythonThread owns its thread state and one entry in its Hub.
@@ -19,16 +20,33 @@
 
 namespace spanflow::capi {
 
+// PyEval_RestoreThread for a thread that may come too late: it then never returns.
+void RestoreThread(PyThreadState* state) noexcept;
+
 class DetachScope {
  public:
-  DetachScope() : finalizing_before_(IsFinalizing()), state_(PyEval_SaveThread()) {}
-  ~DetachScope();
+  DetachScope() : state_(PyEval_SaveThread()) {}
+  ~DetachScope() { RestoreThread(state_); }
   DetachScope(const DetachScope&) = delete;
   DetachScope& operator=(const DetachScope&) = delete;
 
  private:
-  bool finalizing_before_;
+  friend class ReattachScope;
+
   PyThreadState* state_;
+};
+
+class ReattachScope {
+ public:
+  explicit ReattachScope(DetachScope& detached) : detached_(detached) {
+    RestoreThread(detached_.state_);
+  }
+  ~ReattachScope() { detached_.state_ = PyEval_SaveThread(); }
+  ReattachScope(const ReattachScope&) = delete;
+  ReattachScope& operator=(const ReattachScope&) = delete;
+
+ private:
+  DetachScope& detached_;
 };
 
 class PythonThread {
@@ -49,7 +67,7 @@ class PythonThread {
 class AttachScope {
  public:
   // `thread` must be valid and belong to the calling thread.
-  explicit AttachScope(PythonThread& thread) { PyEval_RestoreThread(thread.state_); }
+  explicit AttachScope(PythonThread& thread) { RestoreThread(thread.state_); }
   ~AttachScope() { PyEval_SaveThread(); }
   AttachScope(const AttachScope&) = delete;
   AttachScope& operator=(const AttachScope&) = delete;

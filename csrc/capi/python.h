@@ -1,12 +1,11 @@
 // The one place that includes Python.h, with shims for what newer CPython versions have.
 //
-// Owns: nothing. Threads: see each function. Attached: see each function.
+// Owns: nothing. Threads: see each function. Attached: see each function. Fails: never.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
-
 
 namespace spanflow::capi {
 
@@ -16,15 +15,6 @@ inline PyThreadState* AttachedStateOrNull() {
   return PyThreadState_GetUnchecked();
 #else
   return _PyThreadState_UncheckedGet();
-#endif
-}
-
-// May be called by any thread.
-inline bool IsFinalizing() {
-#if PY_VERSION_HEX >= 0x030D0000
-  return Py_IsFinalizing() != 0;
-#else
-  return _Py_IsFinalizing() != 0;
 #endif
 }
 

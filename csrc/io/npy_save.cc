@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/arith.h"
 #include "io/npy.h"
 #include "io/npy_header.h"
 #include "platform/atomic_file.h"
@@ -118,7 +119,12 @@ Status WriteAndCommit(const std::string& path, const View& view) {
   const bool fortran = !c_order && view.layout.f_contiguous();
   SPANFLOW_ASSIGN(const std::string header,
                   FormatNpyHeader(view.dtype(), view.layout.shape, fortran));
+  int64_t total;
+  if (!base::CheckedAdd(static_cast<int64_t>(header.size()), view.layout.nbytes(), &total)) {
+    return Status::Value("shape " + base::ToString(view.layout.shape) + " is too large for a file");
+  }
   SPANFLOW_ASSIGN(platform::AtomicFile atomic, platform::AtomicFile::Create(path));
+  SPANFLOW_TRY(atomic.file().Reserve(total));  // a full disk is known before hours of writing
   SPANFLOW_TRY(atomic.file().Write(reinterpret_cast<const std::byte*>(header.data()),
                                    static_cast<int64_t>(header.size())));
   SPANFLOW_TRY(WriteData(atomic.file(), view, c_order || fortran));

@@ -47,7 +47,8 @@ class Block {
   base::Status Close();
 
   // Mapped blocks: how often a page turned out to be gone (the file was truncated, or the device
-  // failed). Reads then saw zeros; whoever ran over the bytes must turn a change into an error.
+  // failed). Reads then saw zeros and will again, so whoever ran over the bytes must turn anything
+  // but 0 into an error. Other blocks: always 0.
   virtual uint64_t faults() const { return 0; }
   virtual std::string description() const { return NameOf(kind_); }  // a mapped block: its path
   // Writes changed bytes back to where they came from; nothing to do for memory.

@@ -29,14 +29,17 @@ constexpr int64_t kMostCached = int64_t{1} << 30;
 #ifdef SPANFLOW_SYSTEM_ALLOCATOR
 // For sanitizers: every block is its own allocation of exactly its size, and none is used again.
 constexpr bool kRecycles = false;
+constexpr int64_t kMostOfSanitizers = int64_t{1} << 39;  // larger requests would end the process
 
 std::byte* NewBytes(int64_t nbytes, bool zeroed) {
   void* address = nullptr;
+  if (nbytes > kMostOfSanitizers) return nullptr;
   if (posix_memalign(&address, kHeapAlignment, static_cast<size_t>(nbytes)) != 0) return nullptr;
   if (zeroed) std::memset(address, 0, static_cast<size_t>(nbytes));
   return static_cast<std::byte*>(address);
 }
 void FreeBytes(std::byte* address) { std::free(address); }
+void PurgeAllocator() {}
 #else
 constexpr bool kRecycles = true;
 
@@ -47,6 +50,8 @@ std::byte* NewBytes(int64_t nbytes, bool zeroed) {
   return static_cast<std::byte*>(address);
 }
 void FreeBytes(std::byte* address) { mi_free(address); }
+// What was freed stays with mimalloc for a while, pages and all, unless it is told.
+void PurgeAllocator() { mi_collect(/*force=*/true); }
 #endif
 
 struct Counters {
@@ -88,7 +93,7 @@ std::byte* TakeBytes(int64_t capacity, int64_t nbytes, bool zeroed) {
   }
   std::byte* fresh = NewBytes(capacity, zeroed);
   if (fresh == nullptr && Cache().bytes() > 0) {
-    Cache().Trim();
+    TrimHeap();
     fresh = NewBytes(capacity, zeroed);
   }
   if (fresh != nullptr && capacity >= kHuge) {
@@ -147,7 +152,10 @@ HeapStats GetHeapStats() {
   return stats;
 }
 
-void TrimHeap() { Cache().Trim(); }
+void TrimHeap() {
+  Cache().Trim();
+  PurgeAllocator();
+}
 
 void SetHeapCacheLimit(int64_t nbytes) {
   if (kRecycles) Cache().SetLimit(nbytes);

@@ -32,7 +32,8 @@ int64_t Now() {
 }
 
 Engine::Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_ptr<Budget> budget)
-    : threads_(options.threads > 0 ? std::min(options.threads, runtime::kMaxThreads)
+    : pipeline_(pipeline),
+      threads_(options.threads > 0 ? std::min(options.threads, runtime::kMaxThreads)
                                    : runtime::NumThreads()),
       forks_(runtime::ForkCount()),
       budget_(std::move(budget)),
@@ -48,7 +49,7 @@ Engine::Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_
 Result<std::unique_ptr<Engine>> Engine::Make(const Pipeline& pipeline, const RunOptions& options) {
   auto budget = std::make_shared<Budget>(MemoryLimit(options.memory), options.memory > 0);
   std::unique_ptr<Engine> engine(new Engine(pipeline, options, std::move(budget)));
-  SPANFLOW_TRY(engine->Open(pipeline));
+  SPANFLOW_TRY(engine->Open());
   engine->started_at_ = Now();
   engine->consumer_ = std::make_unique<Worker>(&engine->cancel_, engine->budget_,
                                                engine->stages_.size() + 1);
@@ -60,13 +61,13 @@ Result<std::unique_ptr<Engine>> Engine::Make(const Pipeline& pipeline, const Run
   return engine;
 }
 
-Status Engine::Open(const Pipeline& pipeline) {
+Status Engine::Open() {
   Shape shape;
-  source_name_ = pipeline.source->Name();
-  source_mode_ = pipeline.source->mode();
-  SPANFLOW_ASSIGN(source_, pipeline.source->Open(&shape));
+  source_name_ = pipeline_.source->Name();
+  source_mode_ = pipeline_.source->mode();
+  SPANFLOW_ASSIGN(source_, pipeline_.source->Open(&shape));
   if (source_mode_ == Mode::kParallel) end_ = shape.items;
-  for (const auto& stage : pipeline.stages) {
+  for (const auto& stage : pipeline_.stages) {
     auto cell = std::make_unique<Cell>();
     cell->name = stage->Name();
     cell->mode = stage->mode();

@@ -116,7 +116,7 @@ class Engine {
   };
 
   Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_ptr<Budget> budget);
-  base::Status Open(const Pipeline& pipeline);
+  base::Status Open();
 
   // engine.cc
   bool StartThread();
@@ -164,11 +164,12 @@ class Engine {
   bool Help(Caller& caller);
   void Wait(bool may_help);
   void RetireLocked(Slot& slot);
-  void SkipEmptyLocked();
+  Slot* SkipEmptyLocked();
   void HeadMoved();
   void FailNow(std::unique_ptr<Error> error);
 
   // Fixed once the run has begun.
+  const Pipeline pipeline_;  // what the opened source and stages refer to
   const int threads_;
   const uint64_t forks_;
   const std::shared_ptr<Budget> budget_;
@@ -217,6 +218,7 @@ class Engine {
   runtime::CancelToken cancel_;
 
   std::atomic<bool> helping_{false};   // a consumer works on the run
+  bool was_slow_ = false;              // its last piece of work took long; under helping_
   std::atomic<bool> full_crew_{false};  // threads_ threads of its own: consumers need not help
   std::atomic<int64_t> consumer_wait_ns_{0};
   std::atomic<int64_t> ended_at_{0};

@@ -37,13 +37,15 @@ void Engine::Complete(Worker& worker, int64_t token) {
   }
 }
 
-// Retires tokens that have nothing to hand out.
-void Engine::SkipEmptyLocked() {
+// Retires tokens that have nothing to hand out. Returns the slot of the oldest one if it has.
+Engine::Slot* Engine::SkipEmptyLocked() {
   while (!finished_.load()) {
     Slot& slot = SlotOf(head_.load());
-    if (!slot.Is(Phase::kDone) || !slot.items.empty() || slot.error != nullptr) return;
+    if (!slot.Is(Phase::kDone)) return nullptr;
+    if (!slot.items.empty() || slot.error != nullptr) return &slot;
     RetireLocked(slot);
   }
+  return nullptr;
 }
 
 void Engine::RetireLocked(Slot& slot) {
@@ -117,10 +119,11 @@ bool Engine::TakeOutputLocked(Delivery* delivery) {
     delivery->error->status = Status::Cancelled();
     return true;
   }
-  SkipEmptyLocked();
+  // One look at the slot's state decides: a token may become done at any moment.
+  Slot* done = SkipEmptyLocked();
   if (finished_.load()) return true;
-  Slot& slot = SlotOf(head_.load());
-  if (!slot.Is(Phase::kDone)) return false;
+  if (done == nullptr) return false;
+  Slot& slot = *done;
   if (slot.error != nullptr) return fail(std::move(slot.error));
   delivery->kind = Delivery::Kind::kItem;
   delivery->item = std::move(slot.items[slot.taken++]);
@@ -144,7 +147,10 @@ bool Engine::Help(Caller& caller) {
     const int64_t begun = Now();
     worked = Work(worker);
     worker.caller_ = nullptr;
-    if (worked && worker.now - begun > kLongWork) ExpandCrew();
+    // Twice in a row, because a busy machine may stop any thread for that long now and then.
+    const bool slow = worked && worker.now - begun > kLongWork;
+    if (slow && was_slow_) ExpandCrew();
+    was_slow_ = slow;
   }
   helping_.store(false);
   return worked;

@@ -93,8 +93,7 @@ void PassOn(int signal, siginfo_t* info, void* context) {
   const bool raised = info->si_code <= 0;
   const uint64_t thread = ThisThread();
   const uint64_t mark = passing_on.load();
-  const bool again =
-      info->si_code == SI_TKILL && info->si_pid == getpid() && mark / 4 == thread;
+  const bool again = info->si_code == SI_TKILL && info->si_pid == getpid() && mark / 4 == thread;
   const uint64_t step = again ? mark % 4 + 1 : 0;
   const int newest = latest.load(std::memory_order_acquire);
   const bool all_tried = newest < 0 || step > 1 || (step == 1 && newest == 0);

@@ -111,7 +111,7 @@ struct Divide {
     // The two forms of the imaginary part differ in sign. Each is written so that zeros come out
     // with the sign that its own formula gives.
     const V im_swapped = hn::Mul(hn::Sub(hn::Mul(x, ratio), y), scale);
-    const auto zero = hn::Eq(hn::Max(re_size, im_size), hn::Zero(d));
+    const auto zero = hn::And(hn::Eq(re_size, hn::Zero(d)), hn::Eq(im_size, hn::Zero(d)));
     return {hn::IfThenElse(zero, hn::Div(a.re, re_size), re),
             hn::IfThenElse(zero, hn::Div(a.im, re_size), hn::IfThenElse(swap, im_swapped, im))};
   }

@@ -49,22 +49,27 @@ struct CopyStep {
 
 #if HWY_TARGET != HWY_SCALAR
 
-// Integers of up to 32 bits to f32, one vector of floats at a time.
-template <class From>
-struct ToFloatStep {
-  using D = hn::ScalableTag<float>;
+// Integers that fit an i32 to floats, one vector of floats at a time.
+template <class From, class To>
+struct IntegerToFloatStep {
+  using D = hn::ScalableTag<To>;
   static constexpr size_t kItems = hn::MaxLanes(D());
   static constexpr std::array<size_t, 1> kIn = {sizeof(From)};
-  static constexpr size_t kOut = sizeof(float);
+  static constexpr size_t kOut = sizeof(To);
   static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
     const D d;
     const hn::Rebind<int32_t, D> d32;
     const auto v = Load(hn::Rebind<From, D>(), in[0]);
     if constexpr (sizeof(From) == 4) {
-      Store(hn::ConvertTo(d, v), d, out);
+      Store(FromInt32(d, v), d, out);
     } else {
-      Store(hn::ConvertTo(d, hn::PromoteTo(d32, v)), d, out);
+      Store(FromInt32(d, hn::PromoteTo(d32, v)), d, out);
     }
+  }
+  template <class V>
+  static HWY_INLINE hn::Vec<D> FromInt32(D d, V v) {
+    if constexpr (sizeof(To) == 4) return hn::ConvertTo(d, v);
+    if constexpr (sizeof(To) == 8) return hn::PromoteTo(d, v);
   }
 };
 
@@ -87,6 +92,69 @@ struct DoubleToFloatStep {
   static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
     const hn::Rebind<float, D> d32;
     Store(hn::DemoteTo(d32, Load(D(), in[0])), d32, out);
+  }
+};
+
+// See RoundToOdd in convert.h.
+struct DoubleToOddFloatStep {
+  using D = hn::ScalableTag<double>;
+  static constexpr size_t kItems = hn::MaxLanes(D());
+  static constexpr std::array<size_t, 1> kIn = {sizeof(double)};
+  static constexpr size_t kOut = sizeof(float);
+  static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
+    const D d;
+    const hn::Rebind<float, D> d32;
+    const hn::RebindToUnsigned<D> du;
+    const hn::RebindToUnsigned<decltype(d32)> du32;
+    const auto v = Load(d, in[0]);
+    const auto nearest = hn::DemoteTo(d32, v);
+    const auto back = hn::PromoteTo(d, nearest);
+    // What to add to the bits: -1 where the size was rounded up, 1 where down, 0 where exact.
+    const auto step = hn::IfThenElse(hn::Gt(hn::Abs(back), hn::Abs(v)),
+                                     hn::BitCast(d, hn::Set(du, ~uint64_t{0})),
+                                     hn::BitCast(d, hn::Set(du, 1)));
+    const auto needed = hn::IfThenZeroElse(hn::Eq(back, v), step);
+    const auto bits = hn::BitCast(du32, nearest);
+    const auto even = hn::Sub(hn::And(bits, hn::Set(du32, 1)), hn::Set(du32, 1));
+    const auto change = hn::And(even, hn::TruncateTo(du32, hn::BitCast(du, needed)));
+    Store(hn::Add(bits, change), du32, out);
+  }
+};
+
+// Real numbers to complex ones.
+template <class T>
+struct ToComplexStep {
+  using D = hn::ScalableTag<T>;
+  static constexpr size_t kItems = hn::MaxLanes(D());
+  static constexpr std::array<size_t, 1> kIn = {sizeof(T)};
+  static constexpr size_t kOut = 2 * sizeof(T);
+  static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
+    const D d;
+    StorePair<D>({Load(d, in[0]), hn::Zero(d)}, d, out);
+  }
+};
+
+template <class T>
+struct RealPartStep {
+  using D = hn::ScalableTag<T>;
+  static constexpr size_t kItems = hn::MaxLanes(D());
+  static constexpr std::array<size_t, 1> kIn = {2 * sizeof(T)};
+  static constexpr size_t kOut = sizeof(T);
+  static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
+    const D d;
+    Store(LoadPair(d, in[0]).re, d, out);
+  }
+};
+
+struct ComplexToBoolStep {
+  using D = hn::ScalableTag<uint64_t>;
+  static constexpr size_t kItems = hn::MaxLanes(D());
+  static constexpr std::array<size_t, 1> kIn = {8};
+  static constexpr size_t kOut = 1;
+  static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
+    const D d;
+    const auto sizes = hn::And(Load(d, in[0]), hn::Set(d, TruthBits<Kind::kC64>::kMask));
+    StoreMask(hn::Ne(sizes, hn::Zero(d)), d, out);
   }
 };
 
@@ -174,25 +242,46 @@ template <Kind kFrom, Kind kTo>
 constexpr CastFn CastOf();
 
 // In two steps, over a block that stays in L1.
-template <Kind kFrom, Kind kMid, Kind kTo>
-void RunChain(const void* in, void* out, size_t n) {
-  constexpr size_t kBlockItems = 4096 / kItemBytes<kMid>;
-  alignas(64) std::byte block[kBlockItems * kItemBytes<kMid>];
+template <size_t kFromBytes, size_t kMidBytes, size_t kToBytes>
+void RunTwo(CastFn first, CastFn second, const void* in, void* out, size_t n) {
+  constexpr size_t kBlockItems = 4096 / kMidBytes;
+  alignas(64) std::byte block[kBlockItems * kMidBytes];
   const std::byte* from = static_cast<const std::byte*>(in);
   std::byte* to = static_cast<std::byte*>(out);
   for (size_t i = 0; i < n; i += kBlockItems) {
     const size_t items = std::min(kBlockItems, n - i);
-    CastOf<kFrom, kMid>()(from + i * kItemBytes<kFrom>, block, items);
-    CastOf<kMid, kTo>()(block, to + i * kItemBytes<kTo>, items);
+    first(from + i * kFromBytes, block, items);
+    second(block, to + i * kToBytes, items);
   }
 }
+
+template <Kind kFrom, Kind kMid, Kind kTo>
+void RunChain(const void* in, void* out, size_t n) {
+  RunTwo<kItemBytes<kFrom>, kItemBytes<kMid>, kItemBytes<kTo>>(CastOf<kFrom, kMid>(),
+                                                             CastOf<kMid, kTo>(), in, out, n);
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// f64 to a small float, rounded once.
+template <Kind kTo>
+void RunOddChain(const void* in, void* out, size_t n) {
+  RunTwo<8, 4, 2>(&RunCast<DoubleToOddFloatStep>, CastOf<Kind::kF32, kTo>(), in, out, n);
+}
+#endif
 
 template <Kind kFrom, Kind kTo>
 constexpr auto StepOf() {
 #if HWY_TARGET != HWY_SCALAR
-  if constexpr (kTo == Kind::kF32 && base::IsInteger(kFrom) && kItemBytes<kFrom> <= 4 &&
-                kFrom != Kind::kU32) {
-    return ToFloatStep<Lane<kFrom>>();
+  constexpr bool kFitsInt32 =
+      base::IsInteger(kFrom) && kItemBytes<kFrom> <= 4 && kFrom != Kind::kU32;
+  if constexpr (kFitsInt32 && (kTo == Kind::kF32 || kTo == Kind::kF64)) {
+    return IntegerToFloatStep<Lane<kFrom>, Lane<kTo>>();
+  } else if constexpr (base::IsComplex(kTo)) {
+    return ToComplexStep<Lane<kFrom>>();
+  } else if constexpr (kFrom == Kind::kC64 && kTo == Kind::kBool) {
+    return ComplexToBoolStep();
+  } else if constexpr (base::IsComplex(kFrom) && kTo != Kind::kBool) {
+    return RealPartStep<Lane<kTo>>();
   } else if constexpr (kFrom == Kind::kF32 && kTo == Kind::kF64) {
     return FloatToDoubleStep();
   } else if constexpr (kFrom == Kind::kF64 && kTo == Kind::kF32) {
@@ -223,6 +312,10 @@ constexpr CastFn CastOf() {
     return CastOf<kRoute.from, kRoute.to>();
   } else if constexpr (kRoute.way == Route::kParts) {
     return &RunCastOfPairs<decltype(StepOf<kRoute.from, kRoute.to>())>;
+#if HWY_TARGET != HWY_SCALAR
+  } else if constexpr (kFrom == Kind::kF64 && (kTo == Kind::kF16 || kTo == Kind::kBF16)) {
+    return &RunOddChain<kTo>;
+#endif
   } else {
     return &RunCast<decltype(StepOf<kFrom, kTo>())>;
   }

@@ -1,7 +1,7 @@
 // Which Highway targets this room is built for. Every source that includes hwy/ includes this
 // first, because all of them must agree on the configuration.
 //
-// Owns: macros only. Threads, attached: do not apply. Fails: at compile time.
+// Owns: macros only. Threads: does not apply. Attached: does not apply. Fails: at compile time.
 #pragma once
 
 // A target costs compile time in every kernel, so only those that a machine in use would miss are

@@ -69,10 +69,11 @@ base::Kind ResultKind(Reduction reduction, base::Kind operand_kind);
 
 // Reduction along an outer axis: `rows` rows of n contiguous elements, `row_stride` bytes apart,
 // are folded column by column into n accumulators' worth of plain state.
-// State layout: `width` arrays of n elements of kind `state_kind` behind one another.
+// State layout: `width` arrays of n elements of kind `state_kind` behind one another, aligned for
+// that kind.
 struct ColumnKernel {
   base::Kind state_kind = base::Kind::kF64;
-  int width = 0;  // state arrays: 1 for sum, min, …; 2 (mean, M2) for moments
+  int width = 0;  // state arrays: 1 for sum, min, …; more for moments
   void (*init)(void* state, size_t n) = nullptr;
   // `seen` is how many rows were folded before.
   void (*update)(void* state, const std::byte* in, ptrdiff_t row_stride, size_t rows, size_t n,

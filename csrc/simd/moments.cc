@@ -83,8 +83,10 @@ Moments MomentsOfBlock(const std::byte* in, size_t n) {
   const double items = static_cast<double>(n);
   Moments moments;
   moments.count = items;
-  moments.mean_re = double{center.re} + rest.re / items;
-  moments.mean_im = double{center.im} + rest.im / items;
+  moments.pivot_re = double{center.re};
+  moments.pivot_im = double{center.im};
+  moments.mean_re = rest.re / items;
+  moments.mean_im = rest.im / items;
   moments.m2 = rest.squares - (rest.re * rest.re + rest.im * rest.im) / items;
   // Rounding must not leave a block of equal elements below zero; a NaN has to stay.
   if (moments.m2 < 0) moments.m2 = 0;
@@ -107,18 +109,15 @@ void UpdateFloatMoments(Accumulator* acc, const void* input, size_t n) {
 // Integers are made f64 block by block.
 template <Kind kKind>
 void UpdateIntegerMoments(Accumulator* acc, const void* input, size_t n) {
-  using T = Lane<kKind>;
   constexpr size_t kBlock = kSumBlock<double>;
-  HWY_ALIGN double block[kBlock];
+  HWY_ALIGN std::byte block[kBlock * sizeof(double)];
+  const CastFn convert =
+      CurrentTables().casts[static_cast<size_t>(kKind)][static_cast<size_t>(Kind::kF64)];
   const std::byte* in = static_cast<const std::byte*>(input);
-  for (size_t i = 0; i < n; i += kBlock, in += kBlock * sizeof(T)) {
+  for (size_t i = 0; i < n; i += kBlock) {
     const size_t items = std::min(kBlock, n - i);
-    for (size_t k = 0; k < items; ++k) {
-      const T value = LoadOne<T>(in + k * sizeof(T));
-      block[k] = kKind == Kind::kBool ? double(value != 0) : static_cast<double>(value);
-    }
-    const std::byte* bytes = reinterpret_cast<const std::byte*>(block);
-    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(bytes, items));
+    convert(in + i * kItemBytes<kKind>, block, items);
+    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(block, items));
   }
 }
 

@@ -168,7 +168,7 @@ bool ExtremeOfBlock(const std::byte* in, size_t n, Lane<kKind>* best) {
   auto nan0 = hn::Lt(start, start), nan1 = nan0;
   const auto add = [](auto v, auto* b, auto* nan) HWY_ATTR {
     *b = Better<kMax>(*b, v);
-    if constexpr (hwy::IsFloat<T>()) *nan = hn::Or(*nan, hn::Ne(v, v));
+    if constexpr (hwy::IsFloat<T>()) *nan = hn::Or(*nan, hn::IsNaN(v));
   };
   size_t left = n;
   for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {

@@ -93,8 +93,11 @@ struct Count {
   void Merge(const Count& other) { count += other.count; }
 };
 
-// Mean and sum of squared distances from it; of complex numbers the distance in the plane.
+// Mean and sum of squared distances from it; of complex numbers the distance in the plane. The mean
+// is kept as its distance from a pivot near it, so that values far from zero do not cost the
+// digits by which they differ.
 struct Moments {
+  double pivot_re = 0, pivot_im = 0;
   double mean_re = 0, mean_im = 0;
   double m2 = 0;
   double count = 0;  // exact up to 2^53
@@ -102,10 +105,14 @@ struct Moments {
   // Chan, Golub and LeVeque 1983.
   void Merge(const Moments& other) {
     if (other.count == 0) return;
+    if (count == 0) {
+      *this = other;
+      return;
+    }
     const double all = count + other.count;
-    const double re = other.mean_re - mean_re;
-    const double im = other.mean_im - mean_im;
     const double share = other.count / all;
+    const double re = (other.pivot_re - pivot_re) + (other.mean_re - mean_re);
+    const double im = (other.pivot_im - pivot_im) + (other.mean_im - mean_im);
     mean_re += re * share;
     mean_im += im * share;
     m2 += other.m2 + (re * re + im * im) * (count * share);

@@ -1,11 +1,10 @@
-"""Zero-copy arrays and pipelines for Python data work.
+"""Zero-copy arrays for Python data work.
 
     import spanflow as sf
 
     a = sf.asarray(ndarray)      # wraps any buffer, copies nothing
     m = sf.open("big.npy")       # maps a file that may be larger than memory
     (a * 2 + 1).mean(axis=0)     # NumPy's verbs, on SIMD kernels, with the GIL released
-    sf.Pipeline(sf.read(m, rows=4096)).map(sf.mean, axis=1).reduce(sf.sum)
 """
 
 from spanflow import simd

@@ -22,7 +22,7 @@ from spanflow._progress import progress
 _BLOCK_BYTES = 4 << 20
 _SAMPLE_BLOCKS = 64  # runs from which the edges of a histogram are chosen
 _SAMPLE_RUN = 1024  # elements of each
-_HISTOGRAM_BYTES = 256 << 20  # of larger arrays only evenly spaced blocks are put into the bars
+_HISTOGRAM_WORK = 4 << 30  # bytes x edges; beyond it, only evenly spaced blocks go into the bars
 
 
 def describe(a: Any, name: str, *, bins: int = 16) -> dict[str, Any]:
@@ -83,8 +83,8 @@ class _Field:
         self._moments = _Moments()
         self._bars = _Bars([], 1)
         if self._real and flat.size:
-            every = max(1, flat.nbytes // _HISTOGRAM_BYTES)
-            self._bars = _Bars(_edges(self._sample(flat), dtype.kind, bins), every)
+            edges = _edges(self._sample(flat), dtype.kind, bins)
+            self._bars = _Bars(edges, max(1, flat.nbytes * len(edges) // _HISTOGRAM_WORK))
 
     def part_of(self, block: Any) -> Any:
         for name in self._path:
@@ -95,7 +95,7 @@ class _Field:
         """(min, max) of the finite elements in short runs that are spread over the array."""
         step = max(_SAMPLE_RUN, flat.size // _SAMPLE_BLOCKS)
         found = []
-        for first in range(0, flat.size, step):
+        for first in (*range(0, flat.size, step), max(0, flat.size - _SAMPLE_RUN)):
             run = self._finite(self.part_of(flat[first : first + _SAMPLE_RUN]))
             if run.size:
                 found += [sf.min(run), sf.max(run)]
@@ -139,7 +139,7 @@ class _Field:
         return finite
 
     def result(self) -> dict[str, Any]:
-        values = {
+        values: dict[str, Any] = {
             "name": ".".join(self._path) or None,
             "dtype": str(self._dtype),
             "count": self._count,
@@ -191,18 +191,24 @@ class _Moments:
 
 
 def _edges(sample: list, kind: str, bins: int) -> list:
-    """Where one bar ends and the next begins; the outer bars are open."""
+    """Where one bar ends and the next begins, round numbers; the outer bars are open."""
     if not sample:
         return []
     low, high = min(sample), max(sample)
     if kind == "b":
         return [1]
-    if kind in "iu":
-        width = max(1, -(-(int(high) - int(low) + 1) // bins))
-        return list(range(int(low) + width, int(high) + 1, width))[: bins - 1]
-    if low == high:
+    width = high / bins - low / bins
+    if width < 1e-300:  # all alike, or too small to divide
         return []
-    return [low + (high / bins - low / bins) * i for i in range(1, bins)]
+    size = 10 ** math.floor(math.log10(width))
+    for step in (factor * size for factor in (1, 2, 2.5, 5, 10, 20)):
+        if kind in "iu" and step != int(step):
+            continue
+        first, last = math.floor(low / step) + 1, math.floor(high / step)
+        if last - first + 1 < bins:
+            edges = [step * i for i in range(first, last + 1)]
+            return [int(e) if kind in "iu" else float(f"{e:.12g}") for e in edges]
+    return []
 
 
 class _Bars:
@@ -266,7 +272,8 @@ def _field_lines(field: dict[str, Any]) -> list[str]:
         if shown:
             lines.append("    " + "".join(f"{key:<9}{_number(field[key]):<24}" for key in shown))
     lines = [line.rstrip() for line in lines]
-    return lines + (_histogram_lines(field["histogram"], field["dtype"]))
+    finite = field["count"] - field["nan"] - field["infinite"]
+    return lines + _histogram_lines(field["histogram"], field["dtype"], finite)
 
 
 def _number(value: Any) -> str:
@@ -277,14 +284,15 @@ def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.10g}"
 
 
-def _histogram_lines(histogram: dict[str, Any] | None, dtype: str) -> list[str]:
+def _histogram_lines(histogram: dict[str, Any] | None, dtype: str, count: int) -> list[str]:
     if histogram is None or not histogram["elements"]:
         return []
     edges, counts, total = histogram["edges"], histogram["counts"], histogram["elements"]
     labels = _labels(edges, len(counts), dtype)
     width = max(map(len, labels))
     most = max(counts) or 1
-    return [""] + [
+    note = [f"    bars of {total:,} elements, evenly spaced"] if total < count else []
+    return ["", *note] + [
         f"    {label:>{width}}  {_bar(count / most):<32}  {count / total:6.2%}"
         for label, count in zip(labels, counts, strict=True)
     ]
@@ -296,14 +304,14 @@ def _labels(edges: list, bars: int, dtype: str) -> list[str]:
     if isinstance(edges[0], int):
         lasts = [*(edge - 1 for edge in edges[1:bars]), edges[-1]]
         pairs = zip(edges[:bars], lasts, strict=True)
-        return [f"{low:,}" if low == last else f"{low:,} … {last:,}" for low, last in pairs]
-    return [f"{edges[i]:.5g} … {edges[i + 1]:.5g}" for i in range(bars)]
+        return [f"{low:,}" if low == last else f"{low:,} to {last:,}" for low, last in pairs]
+    return [f"{edges[i]:.6g} to {edges[i + 1]:.6g}" for i in range(bars)]
 
 
 def _bar(share: float) -> str:
     """Up to 32 characters; eighths of one where the terminal can show them."""
     try:
-        "█▏…".encode(sys.stdout.encoding or "ascii")
+        "█▏".encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
         return "#" * round(share * 32)
     eighths = math.ceil(share * 256)

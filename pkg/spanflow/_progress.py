@@ -61,8 +61,8 @@ def progress(title: str, total: float, *, unit: str = "") -> Iterator[Progress]:
     stream = sys.stderr
     if stream.isatty():
         try:
-            import rich.console
-            import rich.progress as rp
+            import rich.console  # type: ignore[import-not-found]
+            import rich.progress as rp  # type: ignore[import-not-found]
         except ImportError:
             pass
         else:

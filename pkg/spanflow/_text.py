@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
 from spanflow import _core
@@ -10,6 +11,9 @@ from spanflow import _core
 _EDGE = 3  # elements shown at either end of a long axis
 _THRESHOLD = 1000  # elements up to which everything is shown
 _WIDTH = 88
+# Significant digits that tell any two values of a narrow float apart.
+_DIGITS = {"float16": 5, "bfloat16": 4, "float32": 9}
+_PACKED = {5: "e", 9: "f"}
 
 
 def array_repr(a: Any) -> str:
@@ -30,7 +34,7 @@ def array_str(a: Any) -> str:
     if a.size == 0:
         return "[]"
     short = a.size > _THRESHOLD
-    texts = _format_all(_collect(a, short))
+    texts = _format_all(_collect(a, short), _DIGITS.get(a.dtype.name, 17))
     width = max(map(len, texts.flat))
     return _join(texts.nested, width, "")
 
@@ -72,9 +76,14 @@ def _leaves(nested: list) -> list:
     return flat
 
 
-def _format_all(nested: list) -> _Texts:
+def _format_all(nested: list, digits: int) -> _Texts:
     leaves = _leaves(nested)
-    text = _float_formatter(leaves) if leaves and isinstance(leaves[0], float) else _plain
+    text: Any = _plain
+    if leaves and isinstance(leaves[0], float):
+        decimals = _float_formatter([_shortest(x, digits) for x in leaves])
+
+        def text(x: float) -> str:
+            return decimals(_shortest(x, digits))
     flat: list[str] = []
 
     def render(x: Any) -> Any:
@@ -86,6 +95,28 @@ def _format_all(nested: list) -> _Texts:
         return flat[-1]
 
     return _Texts(render(nested), flat)
+
+
+def _shortest(x: float, digits: int) -> float:
+    """The value with the fewest digits that a float of that width still reads back as x."""
+    if digits == 17 or not math.isfinite(x):
+        return x
+    code = _PACKED.get(digits)
+    for d in range(1, digits):
+        short = float(f"{x:.{d}g}")
+        if code is None:  # bfloat16 has no code; half of its last bit is 2**-9 of the value
+            if abs(short - x) <= abs(x) * 2.0**-9:
+                return short
+        elif _reads_back(code, short, x):
+            return short
+    return x
+
+
+def _reads_back(code: str, short: float, x: float) -> bool:
+    try:
+        return struct.unpack(code, struct.pack(code, short))[0] == x
+    except OverflowError:  # rounded up past the largest
+        return False
 
 
 def _plain(x: Any) -> str:

@@ -15,15 +15,15 @@ INK = "#22303a"
 
 def draw(share: Any, bands: list[tuple[float, float]], title: str, path: Path) -> None:
     """Writes a PNG. `share` is 2-d, land in [0, 1], north at the top; `bands` (middle, share)."""
-    import matplotlib
+    import matplotlib  # type: ignore[import-not-found]
 
     matplotlib.use("Agg")
-    from matplotlib import colors, pyplot
+    from matplotlib import colors, pyplot  # type: ignore[import-not-found]
 
     scale = colors.LinearSegmentedColormap.from_list(
         "land", [(0, OCEAN), (0.25, SHALLOW), (0.5, SHORE), (0.75, "#a9ad6c"), (1, LAND)]
     )
-    style = {"font.family": "DejaVu Sans", "text.color": INK, "axes.edgecolor": INK,
+    style: Any = {"font.family": "DejaVu Sans", "text.color": INK, "axes.edgecolor": INK,
              "xtick.color": INK, "ytick.color": INK, "axes.labelcolor": INK}  # fmt: skip
     with pyplot.rc_context(style):
         figure = pyplot.figure(figsize=(12, 5.9), facecolor=PAPER)

@@ -156,7 +156,7 @@ TEST(CopyTest, RecordsByFieldName) {
   for (int64_t i = 0; i < 300; ++i) {
     EXPECT_EQ(Get(FieldView(to, "x").value(), {i}), Get(FieldView(from, "x").value(), {i}));
     EXPECT_EQ(Get(FieldView(to, "n").value(), {i, 1}), Get(FieldView(from, "n").value(), {i, 1}));
-    EXPECT_EQ(to.data[i * 29], std::byte{0x5A});       // padding stays
+    EXPECT_EQ(to.data[i * 29], std::byte{0x5A});  // padding stays
     EXPECT_EQ(to.data[i * 29 + 28], std::byte{0x5A});
   }
   // The same dtype: whole items, with a gap between them in one of the two.
@@ -188,7 +188,8 @@ TEST(FillTest, OneItemEverywhere) {
   Random random(36);
   for (int trial = 0; trial < 200; ++trial) {
     const View to = RandomView(random, random.AnyDType(), testing::RandomShape(random, 3));
-    const View item = RandomView(random, random.AnyDType(), random.Chance(50) ? Dims{} : Dims{1, 1});
+    const View item =
+        RandomView(random, random.AnyDType(), random.Chance(50) ? Dims{} : Dims{1, 1});
     testing::FillSmall(random, item, 1, 11);
     const testing::Guard guard(to);
     ASSERT_TRUE(Fill(to, item).ok());

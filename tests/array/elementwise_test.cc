@@ -6,8 +6,8 @@
 
 #include "array/create.h"
 #include "array/promote.h"
-#include "testing.h"
 #include "runtime/pool.h"
+#include "testing.h"
 
 namespace spanflow::array {
 namespace {
@@ -25,24 +25,36 @@ using testing::Random;
 double Apply(Op op, Kind kind, const std::vector<double>& x) {
   const bool is_bool = kind == Kind::kBool;
   switch (op) {
-    case Op::kAdd: return is_bool ? std::min(x[0] + x[1], 1.0) : x[0] + x[1];
-    case Op::kMultiply: return x[0] * x[1];
-    case Op::kMinimum: return std::min(x[0], x[1]);
-    case Op::kMaximum: return std::max(x[0], x[1]);
-    case Op::kClip: return std::min(std::max(x[0], x[1]), x[2]);
-    case Op::kAbsolute: return std::fabs(x[0]);
-    case Op::kEqual: return x[0] == x[1];
-    case Op::kLess: return x[0] < x[1];
-    case Op::kGreaterEqual: return x[0] >= x[1];
+    case Op::kAdd:
+      return is_bool ? std::min(x[0] + x[1], 1.0) : x[0] + x[1];
+    case Op::kMultiply:
+      return x[0] * x[1];
+    case Op::kMinimum:
+      return std::min(x[0], x[1]);
+    case Op::kMaximum:
+      return std::max(x[0], x[1]);
+    case Op::kClip:
+      return std::min(std::max(x[0], x[1]), x[2]);
+    case Op::kAbsolute:
+      return std::fabs(x[0]);
+    case Op::kEqual:
+      return x[0] == x[1];
+    case Op::kLess:
+      return x[0] < x[1];
+    case Op::kGreaterEqual:
+      return x[0] >= x[1];
     case Op::kBitwiseXor:
       return static_cast<double>(static_cast<int64_t>(x[0]) ^ static_cast<int64_t>(x[1]));
-    case Op::kWhere: return x[0] != 0 ? x[1] : x[2];
-    default: ADD_FAILURE(); return 0;
+    case Op::kWhere:
+      return x[0] != 0 ? x[1] : x[2];
+    default:
+      ADD_FAILURE();
+      return 0;
   }
 }
 
-const std::vector<Op> kTried = {Op::kAdd,      Op::kMultiply,     Op::kMinimum,    Op::kMaximum,
-                                Op::kClip,     Op::kAbsolute,     Op::kEqual,      Op::kLess,
+const std::vector<Op> kTried = {Op::kAdd,          Op::kMultiply,   Op::kMinimum, Op::kMaximum,
+                                Op::kClip,         Op::kAbsolute,   Op::kEqual,   Op::kLess,
                                 Op::kGreaterEqual, Op::kBitwiseXor, Op::kWhere};
 
 Kind SomeCompute(Random& random, Op op) {
@@ -89,8 +101,8 @@ void ExpectValues(const View& out, const std::vector<double>& expected, const st
 std::string Describe(Op op, Kind compute, const std::vector<View>& in, const View& out) {
   std::string text = std::string(simd::InfoOf(op).name) + " in " + DType(compute).Name();
   for (const View& view : in) {
-    text += " " + view.dtype().ToString() + ToString(view.layout.shape) +
-            ToString(view.layout.strides);
+    text +=
+        " " + view.dtype().ToString() + ToString(view.layout.shape) + ToString(view.layout.strides);
   }
   return text + " -> " + out.dtype().ToString() + ToString(out.layout.shape) +
          ToString(out.layout.strides);
@@ -145,7 +157,8 @@ TEST(ElementwiseTest, OverlapOfAnyKind) {
       if (shape.size() == 2 && shape[0] == shape[1] && random.Chance(40)) {
         std::swap(layout.strides[0], layout.strides[1]);
       }
-      if (like != nullptr && random.Chance(30)) return buffer.With(like->layout, like->data - buffer.data);
+      if (like != nullptr && random.Chance(30))
+        return buffer.With(like->layout, like->data - buffer.data);
       return buffer.With(layout, first + random.Pick(0, 5) * common.itemsize());
     };
     const View out = place(nullptr);
@@ -195,7 +208,8 @@ TEST(ElementwiseTest, SixtyFourDimensions) {
   shape[63] = 5;
   Random random(24);
   const View out = RandomView(random, DType(Kind::kI32, true), shape);
-  std::vector<View> in = {RandomView(random, DType(Kind::kI32), shape), MakeView(DType(Kind::kI8), {5})};
+  std::vector<View> in = {RandomView(random, DType(Kind::kI32), shape),
+                          MakeView(DType(Kind::kI8), {5})};
   for (const View& view : in) testing::FillSmall(random, view);
   const std::vector<double> expected = Reference(Op::kAdd, Kind::kI32, in, out);
   ASSERT_TRUE(Elementwise(Op::kAdd, in, Kind::kI32, out).ok());
@@ -253,7 +267,8 @@ TEST(ElementwiseTest, ThreadsDoNotChangeAnything) {
 
 TEST(ElementwiseTest, LargeOutputsAreStreamed) {
   const Dims shape = {12 << 20};  // 48 MiB: more than most last-level caches
-  const View a = Empty(DType(Kind::kF32), shape).value(), out = Empty(DType(Kind::kF32), shape).value();
+  const View a = Empty(DType(Kind::kF32), shape).value(),
+             out = Empty(DType(Kind::kF32), shape).value();
   auto* values = reinterpret_cast<float*>(a.data);
   for (int64_t i = 0; i < a.size(); ++i) values[i] = static_cast<float>(i & 1023);
   const View scalar = MakeView(DType(Kind::kF64), {});

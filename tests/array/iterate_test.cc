@@ -32,8 +32,7 @@ TEST(WalkTest, VisitsEveryElementOnceInFallingStrides) {
   for (int trial = 0; trial < 300; ++trial) {
     const View view = RandomView(random, base::DType(base::Kind::kI32), RandomShape(random, 5));
     if (view.size() == 0) continue;
-    const AxisOrder order =
-        OrderByStrides(Span(view.layout.shape), Span(view.layout.strides));
+    const AxisOrder order = OrderByStrides(Span(view.layout.shape), Span(view.layout.strides));
     Walk walk;
     MakeWalk(view.data, Span(view.layout.shape), Span(view.layout.strides), order, &walk);
     for (int i = 0; i < walk.count; ++i) {
@@ -53,8 +52,7 @@ TEST(WalkTest, VisitsEveryElementOnceInFallingStrides) {
 TEST(WalkTest, ContiguousArraysAreOneRunWhateverTheirRank) {
   for (const base::Dims& shape : {base::Dims{}, {7}, {3, 1, 5}, {2, 3, 4, 5}, {1, 1}}) {
     const View view = testing::MakeView(base::DType(base::Kind::kF64), shape);
-    const AxisOrder order =
-        OrderByStrides(Span(view.layout.shape), Span(view.layout.strides));
+    const AxisOrder order = OrderByStrides(Span(view.layout.shape), Span(view.layout.strides));
     Walk walk;
     MakeWalk(view.data, Span(view.layout.shape), Span(view.layout.strides), order, &walk);
     EXPECT_TRUE(walk.single_run());
@@ -115,7 +113,8 @@ TEST(GatherTest, AnyPieceOfAnyWalkAndBack) {
     GatherFrom(&cursor, dtype.itemsize(), packed.data(), n);
     for (int64_t i = 0; i < n; ++i) {
       ASSERT_EQ(std::memcmp(packed.data() + static_cast<size_t>(i) * size,
-                            all[static_cast<size_t>(begin + i)], size), 0);
+                            all[static_cast<size_t>(begin + i)], size),
+                0);
     }
     if (begin + n < view.size()) {
       EXPECT_EQ(cursor.pointer(), all[static_cast<size_t>(begin + n)]);
@@ -127,7 +126,8 @@ TEST(GatherTest, AnyPieceOfAnyWalkAndBack) {
     ScatterTo(&cursor, dtype.itemsize(), packed.data(), n);
     for (int64_t i = 0; i < n; ++i) {
       ASSERT_EQ(std::memcmp(packed.data() + static_cast<size_t>(i) * size,
-                            all[static_cast<size_t>(begin + i)], size), 0);
+                            all[static_cast<size_t>(begin + i)], size),
+                0);
     }
     EXPECT_TRUE(guard.OnlyElementsChanged());
   }

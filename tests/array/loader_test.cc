@@ -41,8 +41,8 @@ TEST(LoaderTest, LoadsAnyLayoutFromAnywhereInBlocks) {
   Random random(11);
   int in_place = 0;
   for (int trial = 0; trial < 600; ++trial) {
-    const View view = RandomView(random, random.AnyDType(), testing::RandomShape(random, 4),
-                                 {.repeat = true});
+    const View view =
+        RandomView(random, random.AnyDType(), testing::RandomShape(random, 4), {.repeat = true});
     if (view.size() == 0) continue;
     testing::FillSmall(random, view);
     const Kind kind = random.Chance(30) ? view.dtype().kind() : random.AnyKind();
@@ -62,13 +62,15 @@ TEST(LoaderTest, LoadsAnyLayoutFromAnywhereInBlocks) {
     const bool into = random.Chance(30);
     std::vector<std::byte> out(kRegisterBytes * 4);
     while (at < view.size()) {
-      const int64_t limit = std::min({plan.capacity, view.size() - at,
-                                      into ? plan.convert.register_items() : kNoLimit});
+      const int64_t limit = std::min(
+          {plan.capacity, view.size() - at, into ? plan.convert.register_items() : kNoLimit});
       const int64_t n = loader.Prefer(random.Chance(50) ? limit : random.Pick(1, limit));
       ASSERT_GE(n, 1);
       const auto* values = out.data();
-      if (into) loader.NextInto(n, out.data());
-      else values = static_cast<const std::byte*>(loader.Next(n));
+      if (into)
+        loader.NextInto(n, out.data());
+      else
+        values = static_cast<const std::byte*>(loader.Next(n));
       for (int64_t i = 0; i < n; ++i) {
         const double got = testing::GetAt(DType(kind), values + i * plan.convert.value_size);
         ASSERT_EQ(got, expected[static_cast<size_t>(at + i)])
@@ -154,8 +156,10 @@ TEST(StorerTest, StoresAnyLayoutAndNothingElse) {
         written.push_back(testing::CastSmall(value, view.dtype().kind()));
         testing::SetAt(DType(kind), values + i * plan.convert.value_size, value);
       }
-      if (put) storer.Put(values, n);
-      else storer.End(n);
+      if (put)
+        storer.Put(values, n);
+      else
+        storer.End(n);
       at += n;
     }
     EXPECT_TRUE(guard.OnlyElementsChanged());

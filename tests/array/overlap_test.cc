@@ -39,22 +39,25 @@ TEST(OverlapTest, IsNeverTooOptimistic) {
   for (int trial = 0; trial < 3000; ++trial) {
     const base::Dims shape = {random.Pick(1, 5), random.Pick(1, 5)};
     const auto place = [&] {
-      return Placed{1000 + random.Pick(0, 40), {random.Pick(-6, 6) * 4, random.Pick(-6, 6) * 4},
+      return Placed{1000 + random.Pick(0, 40),
+                    {random.Pick(-6, 6) * 4, random.Pick(-6, 6) * 4},
                     random.Pick(1, 2) * 4};
     };
     const Placed a = place();
     Placed b = place();
     if (random.Chance(50)) b.strides = a.strides;
     if (random.Chance(30)) b.offset = a.offset;
-    const Overlap answer = FindOverlap(Span(shape), {memory + a.offset, Span(a.strides), a.itemsize},
-                                       {memory + b.offset, Span(b.strides), b.itemsize});
+    const Overlap answer =
+        FindOverlap(Span(shape), {memory + a.offset, Span(a.strides), a.itemsize},
+                    {memory + b.offset, Span(b.strides), b.itemsize});
     const std::set<int64_t> bytes_a = BytesOf(shape, a), bytes_b = BytesOf(shape, b);
     bool share = false;
     for (int64_t byte : bytes_a) share = share || bytes_b.contains(byte);
     if (answer == Overlap::kNone) {
       ++none;
       EXPECT_FALSE(share);
-      const bool apart = *bytes_a.rbegin() < *bytes_b.begin() || *bytes_b.rbegin() < *bytes_a.begin();
+      const bool apart =
+          *bytes_a.rbegin() < *bytes_b.begin() || *bytes_b.rbegin() < *bytes_a.begin();
       interleaved += !apart;
     }
     if (answer == Overlap::kSame) {

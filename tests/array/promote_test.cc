@@ -45,9 +45,7 @@ TEST(PromoteTest, PairsAsInNumPy) {
 TEST(PromoteTest, Bfloat16FollowsTheRulesOfFloat16) {
   for (char letter : kLetters) {
     const Kind half = Promote(Kind::kF16, KindOf(letter));
-    const Kind expected = letter == 'e'         ? Kind::kF32
-                          : half == Kind::kF16 ? Kind::kBF16
-                                               : half;
+    const Kind expected = letter == 'e' ? Kind::kF32 : half == Kind::kF16 ? Kind::kBF16 : half;
     EXPECT_EQ(Promote(Kind::kBF16, KindOf(letter)), expected) << letter;
     EXPECT_EQ(Promote(KindOf(letter), Kind::kBF16), expected) << letter;
   }
@@ -85,14 +83,14 @@ TEST(PromoteTest, ScalarsAloneHaveTheirOwnKinds) {
 // NumPy's results for two operands of one kind; a dot stands for its TypeError.
 TEST(ResolveOpTest, ResultsAsInNumPyWhereThereIsAKernel) {
   const std::map<std::string, std::string> expected = {
-      {"add", "?bBhHiIlLefdFD"},        {"subtract", ".bBhHiIlLefdFD"},
-      {"multiply", "?bBhHiIlLefdFD"},   {"divide", "dddddddddefdFD"},
-      {"minimum", "?bBhHiIlLefdFD"},    {"maximum", "?bBhHiIlLefdFD"},
-      {"clip", "?bBhHiIlLefdFD"},       {"negative", ".bBhHiIlLefdFD"},
-      {"absolute", "?bBhHiIlLefdfd"},   {"sqrt", "eeeffddddefdFD"},
-      {"equal", "??????????????"},      {"not_equal", "??????????????"},
-      {"less", "??????????????"},       {"less_equal", "??????????????"},
-      {"greater", "??????????????"},    {"greater_equal", "??????????????"},
+      {"add", "?bBhHiIlLefdFD"},         {"subtract", ".bBhHiIlLefdFD"},
+      {"multiply", "?bBhHiIlLefdFD"},    {"divide", "dddddddddefdFD"},
+      {"minimum", "?bBhHiIlLefdFD"},     {"maximum", "?bBhHiIlLefdFD"},
+      {"clip", "?bBhHiIlLefdFD"},        {"negative", ".bBhHiIlLefdFD"},
+      {"absolute", "?bBhHiIlLefdfd"},    {"sqrt", "eeeffddddefdFD"},
+      {"equal", "??????????????"},       {"not_equal", "??????????????"},
+      {"less", "??????????????"},        {"less_equal", "??????????????"},
+      {"greater", "??????????????"},     {"greater_equal", "??????????????"},
       {"bitwise_and", "?bBhHiIlL....."}, {"bitwise_or", "?bBhHiIlL....."},
       {"bitwise_xor", "?bBhHiIlL....."}, {"invert", "?bBhHiIlL....."},
       {"where", "?bBhHiIlLefdFD"}};
@@ -156,8 +154,8 @@ TEST(ResolveOpTest, RefusalsNameTheAlternative) {
 
 TEST(ResolveReductionTest, ResultsAsInNumPy) {
   const std::map<std::string, std::string> expected = {
-      {"sum", "llLlLlLlLefdFD"}, {"min", "?bBhHiIlLefdFD"}, {"max", "?bBhHiIlLefdFD"},
-      {"any", "??????????????"}, {"all", "??????????????"}, {"count_nonzero", "llllllllllllll"},
+      {"sum", "llLlLlLlLefdFD"},  {"min", "?bBhHiIlLefdFD"}, {"max", "?bBhHiIlLefdFD"},
+      {"any", "??????????????"},  {"all", "??????????????"}, {"count_nonzero", "llllllllllllll"},
       {"mean", "dddddddddefdFD"}, {"var", "dddddddddefdfd"}, {"std", "dddddddddefdfd"}};
   int compared = 0;
   for (int r = 0; r < simd::kNumReductions; ++r) {

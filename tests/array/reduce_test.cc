@@ -4,8 +4,8 @@
 
 #include "array/create.h"
 #include "array/promote.h"
-#include "testing.h"
 #include "runtime/pool.h"
+#include "testing.h"
 
 namespace spanflow::array {
 namespace {
@@ -19,8 +19,8 @@ using testing::Get;
 using testing::MakeView;
 using testing::Random;
 
-const std::vector<Reduction> kAll = {Reduction::kSum, Reduction::kMin,  Reduction::kMax,
-                                     Reduction::kAny, Reduction::kAll,  Reduction::kCountNonzero,
+const std::vector<Reduction> kAll = {Reduction::kSum,  Reduction::kMin, Reduction::kMax,
+                                     Reduction::kAny,  Reduction::kAll, Reduction::kCountNonzero,
                                      Reduction::kMean, Reduction::kVar, Reduction::kStd};
 
 double Reference(Reduction reduction, const std::vector<double>& x, double ddof) {
@@ -30,16 +30,27 @@ double Reference(Reduction reduction, const std::vector<double>& x, double ddof)
   for (double value : x) squares += (value - sum / n) * (value - sum / n);
   const auto nonzero = std::count_if(x.begin(), x.end(), [](double v) { return v != 0; });
   switch (reduction) {
-    case Reduction::kSum: return sum;
-    case Reduction::kMin: return *std::min_element(x.begin(), x.end());
-    case Reduction::kMax: return *std::max_element(x.begin(), x.end());
-    case Reduction::kAny: return nonzero > 0;
-    case Reduction::kAll: return nonzero == static_cast<int64_t>(x.size());
-    case Reduction::kCountNonzero: return static_cast<double>(nonzero);
-    case Reduction::kMean: return sum / n;
-    case Reduction::kVar: return squares / (n - ddof);
-    case Reduction::kStd: return std::sqrt(squares / (n - ddof));
-    default: ADD_FAILURE(); return 0;
+    case Reduction::kSum:
+      return sum;
+    case Reduction::kMin:
+      return *std::min_element(x.begin(), x.end());
+    case Reduction::kMax:
+      return *std::max_element(x.begin(), x.end());
+    case Reduction::kAny:
+      return nonzero > 0;
+    case Reduction::kAll:
+      return nonzero == static_cast<int64_t>(x.size());
+    case Reduction::kCountNonzero:
+      return static_cast<double>(nonzero);
+    case Reduction::kMean:
+      return sum / n;
+    case Reduction::kVar:
+      return squares / (n - ddof);
+    case Reduction::kStd:
+      return std::sqrt(squares / (n - ddof));
+    default:
+      ADD_FAILURE();
+      return 0;
   }
 }
 
@@ -61,11 +72,15 @@ std::vector<std::vector<double>> Groups(const View& in, const AxisSet& reduced) 
 
 double Tolerance(Kind kind) {
   switch (kind) {
-    case Kind::kF16: return 2e-3;
-    case Kind::kBF16: return 1.6e-2;
+    case Kind::kF16:
+      return 2e-3;
+    case Kind::kBF16:
+      return 1.6e-2;
     case Kind::kF32:
-    case Kind::kC64: return 1e-6;
-    default: return 1e-12;
+    case Kind::kC64:
+      return 1e-6;
+    default:
+      return 1e-12;
   }
 }
 
@@ -88,17 +103,19 @@ void CheckReduce(Random& random, Reduction reduction, const View& in, const Axis
   const testing::Guard guard(out);
   const std::vector<std::vector<double>> groups = Groups(in, axes);
   const base::Status status = Reduce(reduction, in, axes, 0, out);
-  const std::string what = std::string(simd::InfoOf(reduction).name) + " " +
-                           in.dtype().ToString() + ToString(in.layout.shape) +
-                           ToString(in.layout.strides) + " axes " +
+  const std::string what = std::string(simd::InfoOf(reduction).name) + " " + in.dtype().ToString() +
+                           ToString(in.layout.shape) + ToString(in.layout.strides) + " axes " +
                            axes.to_string().substr(64 - 5) + " -> " + out_type.ToString();
   ASSERT_TRUE(status.ok()) << status.message() << what;
+  // The kernel rounds to the operand's kind (f16 computes as f32) before the output does.
+  const Kind rounded = simd::ResultKind(reduction, ComputeKind(in.dtype().kind()));
+  const double tolerance = std::max(Tolerance(out_type.kind()), Tolerance(rounded));
   size_t g = 0;
   testing::ForEachIndex(out.layout.shape, [&](const Dims& index) {
-    const double expected = testing::CastSmall(Reference(reduction, groups[g++], 0),
-                                               out_type.kind());
+    const double expected =
+        testing::CastSmall(Reference(reduction, groups[g++], 0), out_type.kind());
     const double got = Get(out, index);
-    const double allowed = std::fabs(expected) * Tolerance(out_type.kind()) + 1e-9;
+    const double allowed = std::fabs(expected) * tolerance + 1e-9;
     ASSERT_LE(std::fabs(got - expected), allowed) << what << " " << got << " for " << expected;
   });
   ASSERT_TRUE(guard.OnlyElementsChanged()) << what;
@@ -106,7 +123,7 @@ void CheckReduce(Random& random, Reduction reduction, const View& in, const Axis
 
 TEST(ReduceTest, AnyAxesOfAnyLayout) {
   Random random(41);
-  for (int trial = 0; trial < 2500; ++trial) {
+  for (int trial = 0; trial < 1500; ++trial) {
     const Reduction reduction = random.Among(kAll);
     const Kind kind = SomeKind(random, reduction);
     const bool swapped = base::InfoOf(kind).swap_unit > 1 && random.Chance(30);
@@ -116,8 +133,7 @@ TEST(ReduceTest, AnyAxesOfAnyLayout) {
     testing::FillSmall(random, in, random.Chance(20) ? 1 : 0);
     DType out_type(ResolveReduction(reduction, kind).value());
     if (random.Chance(30)) out_type = DType(Kind::kF64, random.Chance(50));
-    CheckReduce(random, reduction, in, SomeAxes(random, shape.size()), out_type,
-                random.Chance(30));
+    CheckReduce(random, reduction, in, SomeAxes(random, shape.size()), out_type, random.Chance(30));
     if (HasFailure()) return;
   }
 }
@@ -130,13 +146,15 @@ TEST(ReduceTest, LargeShapes) {
     std::vector<size_t> axes;
   };
   const std::vector<Case> cases = {
-      {{3, 70001}, {1}},      {{3, 70001}, {0}},     {{70001, 3}, {0}},      {{70001, 3}, {1}},
-      {{300, 1500}, {0}},     {{300, 1500}, {1}},    {{40, 50, 60}, {1}},    {{40, 50, 60}, {0, 2}},
-      {{40, 50, 60}, {0, 1}}, {{2000, 2, 30}, {0}},  {{2000, 2, 30}, {0, 2}}, {{5, 4, 3, 2000}, {1, 3}},
-      {{200, 600, 2}, {0}},   {{200, 2, 600}, {0}},  {{2, 130000}, {1}}};
+      {{3, 70001}, {1}},    {{3, 70001}, {0}},       {{70001, 3}, {0}},
+      {{70001, 3}, {1}},    {{300, 1500}, {0}},      {{300, 1500}, {1}},
+      {{40, 50, 60}, {1}},  {{40, 50, 60}, {0, 2}},  {{40, 50, 60}, {0, 1}},
+      {{2000, 2, 30}, {0}}, {{2000, 2, 30}, {0, 2}}, {{5, 4, 3, 2000}, {1, 3}},
+      {{200, 600, 2}, {0}}, {{60, 100, 3}, {0, 1}},  {{500, 7}, {0}},
+      {{200, 2, 600}, {0}}, {{2, 130000}, {1}}};
   for (const Case& c : cases) {
-    for (const DType& dtype : {DType(Kind::kF32), DType(Kind::kF32, true), DType(Kind::kU8),
-                               DType(Kind::kF16)}) {
+    for (const DType& dtype :
+         {DType(Kind::kF32), DType(Kind::kF32, true), DType(Kind::kU8), DType(Kind::kF16)}) {
       for (bool any_layout : {false, true}) {
         const View in = any_layout ? RandomView(random, dtype, c.shape) : MakeView(dtype, c.shape);
         testing::FillSmall(random, in);
@@ -156,12 +174,14 @@ TEST(ReduceTest, SameResultsForAnyNumberOfThreads) {
   Random random(43);
   const int before = runtime::NumThreads();
   std::normal_distribution<float> normal(0.3F, 1000.0F);
-  for (const Dims& shape : {Dims{1500001}, {3, 500000}, {500000, 3}, {1200, 1300}, {90, 17, 1000}}) {
+  for (const Dims& shape :
+       {Dims{1500001}, {3, 500000}, {500000, 3}, {1200, 1300}, {90, 17, 1000}}) {
     const View in = MakeView(DType(Kind::kF32), shape);
     auto* values = reinterpret_cast<float*>(in.data);
     for (int64_t i = 0; i < in.size(); ++i) values[i] = normal(random.engine());
     for (int first = 0; first <= shape.size(); ++first) {
-      AxisSet axes = first == shape.size() ? AllAxes(first) : AxisSet().set(static_cast<size_t>(first));
+      AxisSet axes =
+          first == shape.size() ? AllAxes(first) : AxisSet().set(static_cast<size_t>(first));
       for (Reduction reduction : {Reduction::kSum, Reduction::kMean, Reduction::kVar}) {
         std::vector<View> results;
         for (int threads : {1, 2, 3, 8}) {
@@ -169,7 +189,8 @@ TEST(ReduceTest, SameResultsForAnyNumberOfThreads) {
           results.push_back(Empty(DType(Kind::kF32), ReducedShape(shape, axes, false)).value());
           ASSERT_TRUE(Reduce(reduction, in, axes, 0, results.back()).ok());
           ASSERT_EQ(std::memcmp(results[0].data, results.back().data,
-                                static_cast<size_t>(results[0].layout.nbytes())), 0);
+                                static_cast<size_t>(results[0].layout.nbytes())),
+                    0);
         }
       }
     }
@@ -223,8 +244,10 @@ TEST(ReduceTest, BadOutputs) {
 TEST(ReduceManyTest, OnePassGivesWhatEachAloneGives) {
   Random random(45);
   for (int trial = 0; trial < 60; ++trial) {
-    const Kind kind = random.Among(std::vector<Kind>{Kind::kF32, Kind::kF64, Kind::kI32, Kind::kF16});
-    const Dims shape = random.Chance(50) ? Dims{random.Pick(1, 200000)} : Dims{300, random.Pick(1, 700)};
+    const Kind kind =
+        random.Among(std::vector<Kind>{Kind::kF32, Kind::kF64, Kind::kI32, Kind::kF16});
+    const Dims shape =
+        random.Chance(50) ? Dims{random.Pick(1, 200000)} : Dims{300, random.Pick(1, 700)};
     const View in = RandomView(random, DType(kind, random.Chance(30)), shape);
     testing::FillSmall(random, in);
     std::vector<Reduction> reductions = kAll;

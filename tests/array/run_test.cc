@@ -52,8 +52,8 @@ TEST(RunScopeTest, AnyNumberOfBlocks) {
 
 TEST(RunScopeTest, LostPagesAreAnErrorThatNamesTheFile) {
   auto* block = new TestBlock(16, memory::BlockKind::kMapped);
-  const View view{memory::BlockRef::Adopt(block), block->address(),
-                  {DType(Kind::kF32), {4}, {4}}, false};
+  const View view{
+      memory::BlockRef::Adopt(block), block->address(), {DType(Kind::kF32), {4}, {4}}, false};
   block->LosePage();  // before the run: somebody else's error
   RunScope quiet;
   ASSERT_TRUE(quiet.Add(view).ok());

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "array/copy.h"
-#include "testing.h"
 #include "runtime/pool.h"
+#include "testing.h"
 
 namespace spanflow::array {
 namespace {
@@ -61,9 +61,8 @@ std::vector<Dims> TrueIndices(const View& mask) {
 View SomeMask(Random& random, const Dims& shape) {
   const View mask = RandomView(random, DType(Kind::kBool), shape);
   const int percent = static_cast<int>(random.Pick(0, 100));
-  testing::ForEachIndex(shape, [&](const Dims& index) {
-    testing::Set(mask, index, random.Chance(percent));
-  });
+  testing::ForEachIndex(
+      shape, [&](const Dims& index) { testing::Set(mask, index, random.Chance(percent)); });
   return mask;
 }
 
@@ -160,7 +159,7 @@ struct Selection {
   View view;
   std::vector<View> indices;
   int axis;
-  Dims common;   // shape of the indices together
+  Dims common;  // shape of the indices together
   Dims outer, inner;
 };
 
@@ -175,13 +174,15 @@ Selection SomeSelection(Random& random, const DType& dtype) {
   const int ndim = s.view.ndim();
   s.axis = static_cast<int>(random.Pick(0, ndim - 1));
   const int count = static_cast<int>(random.Pick(1, std::min(ndim - s.axis, 3)));
-  s.common = random.Chance(50) ? Dims{random.Pick(0, 40)} : Dims{random.Pick(1, 3), random.Pick(1, 4)};
+  s.common =
+      random.Chance(50) ? Dims{random.Pick(0, 40)} : Dims{random.Pick(1, 3), random.Pick(1, 4)};
   const std::vector<Kind> kinds = {Kind::kI64, Kind::kI32, Kind::kI8, Kind::kU16, Kind::kU64};
   for (int k = 0; k < count; ++k) {
     const Kind kind = random.Among(kinds);
     Dims shape = s.common;
     if (k > 0 && random.Chance(40)) shape = random.Chance(50) ? Dims{} : Dims{1};
-    const View index = RandomView(random, DType(kind, kind != Kind::kI8 && random.Chance(30)), shape);
+    const View index =
+        RandomView(random, DType(kind, kind != Kind::kI8 && random.Chance(30)), shape);
     const int64_t extent = std::min<int64_t>(s.view.layout.shape[s.axis + k], 127);
     testing::FillSmall(random, index, base::IsSigned(kind) ? -extent : 0, extent - 1);
     s.indices.push_back(index);
@@ -256,9 +257,8 @@ TEST(PutTest, LastValueStaysAndNothingElseChanges) {
     });
     const testing::Guard guard(s.view);
     ASSERT_TRUE(Put(s.view, s.indices, s.axis, values).ok());
-    testing::ForEachIndex(s.view.layout.shape, [&](const Dims& at) {
-      ASSERT_EQ(Get(s.view, at), Get(expected, at));
-    });
+    testing::ForEachIndex(s.view.layout.shape,
+                          [&](const Dims& at) { ASSERT_EQ(Get(s.view, at), Get(expected, at)); });
     ASSERT_TRUE(guard.OnlyElementsChanged());
     if (HasFailure()) return;
   }
@@ -303,8 +303,9 @@ TEST(SelectTest, ErrorsInTheWordsOfNumPy) {
   EXPECT_NE(Take(a, floats, 0).status().message().find("integer (or boolean)"), std::string::npos);
   EXPECT_EQ(Take(a, index, 2).status().code(), Code::kIndex);
   const View pair[] = {MakeView(DType(Kind::kI8), {2}), MakeView(DType(Kind::kI8), {3})};
-  EXPECT_EQ(Take(a, pair, 0).status().message(),
-            "shape mismatch: indexing arrays could not be broadcast together with shapes (2,) (3,)");
+  EXPECT_EQ(
+      Take(a, pair, 0).status().message(),
+      "shape mismatch: indexing arrays could not be broadcast together with shapes (2,) (3,)");
   testing::Set(index, {0}, 0);
   EXPECT_EQ(Put(a, index, 0, floats).code(), Code::kValue);
   View readonly = a;

@@ -114,8 +114,10 @@ inline Dims RandomShape(Random& random, int max_ndim) {
   const int ndim = static_cast<int>(random.Pick(0, max_ndim));
   const int long_axis = random.Chance(40) ? static_cast<int>(random.Pick(0, max_ndim)) : -1;
   for (int i = 0; i < ndim; ++i) {
-    if (i == long_axis) shape.push_back(random.Pick(200, 2500));
-    else shape.push_back(random.Chance(3) ? 0 : random.Pick(1, 6));
+    if (i == long_axis)
+      shape.push_back(random.Pick(200, 2500));
+    else
+      shape.push_back(random.Chance(3) ? 0 : random.Pick(1, 6));
   }
   return shape;
 }
@@ -179,20 +181,33 @@ inline double GetAt(const DType& dtype, const std::byte* address) {
   std::memcpy(item, address, static_cast<size_t>(dtype.itemsize()));
   SwapParts(dtype, item);
   switch (dtype.kind()) {
-    case Kind::kBool: return Load<uint8_t>(item) != 0 ? 1 : 0;
-    case Kind::kI8: return Load<int8_t>(item);
-    case Kind::kU8: return Load<uint8_t>(item);
-    case Kind::kI16: return Load<int16_t>(item);
-    case Kind::kU16: return Load<uint16_t>(item);
-    case Kind::kI32: return Load<int32_t>(item);
-    case Kind::kU32: return Load<uint32_t>(item);
-    case Kind::kI64: return static_cast<double>(Load<int64_t>(item));
-    case Kind::kU64: return static_cast<double>(Load<uint64_t>(item));
-    case Kind::kF16: return HalfToDouble(Load<uint16_t>(item));
-    case Kind::kBF16: return std::bit_cast<float>(uint32_t{Load<uint16_t>(item)} << 16);
+    case Kind::kBool:
+      return Load<uint8_t>(item) != 0 ? 1 : 0;
+    case Kind::kI8:
+      return Load<int8_t>(item);
+    case Kind::kU8:
+      return Load<uint8_t>(item);
+    case Kind::kI16:
+      return Load<int16_t>(item);
+    case Kind::kU16:
+      return Load<uint16_t>(item);
+    case Kind::kI32:
+      return Load<int32_t>(item);
+    case Kind::kU32:
+      return Load<uint32_t>(item);
+    case Kind::kI64:
+      return static_cast<double>(Load<int64_t>(item));
+    case Kind::kU64:
+      return static_cast<double>(Load<uint64_t>(item));
+    case Kind::kF16:
+      return HalfToDouble(Load<uint16_t>(item));
+    case Kind::kBF16:
+      return std::bit_cast<float>(uint32_t{Load<uint16_t>(item)} << 16);
     case Kind::kF32:
-    case Kind::kC64: return Load<float>(item);
-    default: return Load<double>(item);
+    case Kind::kC64:
+      return Load<float>(item);
+    default:
+      return Load<double>(item);
   }
 }
 
@@ -200,22 +215,46 @@ inline void SetAt(const DType& dtype, std::byte* address, double value) {
   std::byte item[16] = {};
   const auto put = [&](auto typed) { std::memcpy(item, &typed, sizeof typed); };
   switch (dtype.kind()) {
-    case Kind::kBool: put(static_cast<uint8_t>(value != 0)); break;
-    case Kind::kI8: put(static_cast<int8_t>(value)); break;
-    case Kind::kU8: put(static_cast<uint8_t>(value)); break;
-    case Kind::kI16: put(static_cast<int16_t>(value)); break;
-    case Kind::kU16: put(static_cast<uint16_t>(value)); break;
-    case Kind::kI32: put(static_cast<int32_t>(value)); break;
-    case Kind::kU32: put(static_cast<uint32_t>(value)); break;
-    case Kind::kI64: put(static_cast<int64_t>(value)); break;
-    case Kind::kU64: put(static_cast<uint64_t>(value)); break;
-    case Kind::kF16: put(DoubleToHalf(value)); break;
+    case Kind::kBool:
+      put(static_cast<uint8_t>(value != 0));
+      break;
+    case Kind::kI8:
+      put(static_cast<int8_t>(value));
+      break;
+    case Kind::kU8:
+      put(static_cast<uint8_t>(value));
+      break;
+    case Kind::kI16:
+      put(static_cast<int16_t>(value));
+      break;
+    case Kind::kU16:
+      put(static_cast<uint16_t>(value));
+      break;
+    case Kind::kI32:
+      put(static_cast<int32_t>(value));
+      break;
+    case Kind::kU32:
+      put(static_cast<uint32_t>(value));
+      break;
+    case Kind::kI64:
+      put(static_cast<int64_t>(value));
+      break;
+    case Kind::kU64:
+      put(static_cast<uint64_t>(value));
+      break;
+    case Kind::kF16:
+      put(DoubleToHalf(value));
+      break;
     case Kind::kBF16:
       put(static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16));
       break;
     case Kind::kF32:
-    case Kind::kC64: put(static_cast<float>(value)); break;
-    default: put(value); break;
+    case Kind::kC64:
+      put(static_cast<float>(value));
+      break;
+    default:
+      put(value);
+      break;
   }
   SwapParts(dtype, item);
   std::memcpy(address, item, static_cast<size_t>(dtype.itemsize()));

@@ -76,6 +76,23 @@ TEST(Format, NestedSubArraysPaddingAndBytes) {
   EXPECT_EQ(parsed->FindField("none"), nullptr);
 }
 
+TEST(Format, PaddingThatCtypesLeavesOutIsPutBack) {
+  const auto parsed = ParseFormat("T{<i:x:<d:y:<b:z:}", 24);
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message();
+  EXPECT_EQ(parsed->FindField("y")->offset, 8);
+  EXPECT_EQ(parsed->FindField("z")->offset, 16);
+  EXPECT_EQ(*ParseFormat(parsed->format(), 24), *parsed);
+}
+
+TEST(Format, RecordsInsideRecordsEndPaddedOrNot) {
+  const auto numpy = ParseFormat("T{T{d:p:?:q:}:outer:xxxxxxxZf:z:}", 24);
+  ASSERT_TRUE(numpy.ok()) << numpy.status().message();
+  EXPECT_EQ(numpy->FindField("z")->offset, 16);
+  const auto c = ParseFormat("T{T{d:p:?:q:}:outer:?:z:}", 24);
+  ASSERT_TRUE(c.ok()) << c.status().message();
+  EXPECT_EQ(c->FindField("z")->offset, 16);
+}
+
 TEST(Format, RefusesWhatItCannotHold) {
   for (const char* format : {"g", "Zg", "O", "4w", "T{<i:x:", "T{<i:x}", "(2", "", "zz", ":x:",
                              "99999999999999999999i"}) {

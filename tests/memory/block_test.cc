@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -113,9 +114,12 @@ TEST_F(BlockTest, CloseAndBorrowRace) {
           started.fetch_add(1);
           const auto who = static_cast<Borrower>(t);
           for (;;) {
-            const Borrow borrow(own.get(), who);
-            if (!borrow.ok()) break;
-            if (own->address()[static_cast<size_t>(t)] != std::byte{0}) refused.fetch_add(1000);
+            {
+              const Borrow borrow(own.get(), who);
+              if (!borrow.ok()) break;
+              if (own->address()[static_cast<size_t>(t)] != std::byte{0}) refused.fetch_add(1000);
+            }
+            std::this_thread::sleep_for(std::chrono::microseconds(20));  // or it is never closed
           }
           refused.fetch_add(1);
         });

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -105,6 +106,31 @@ TEST(Heap, LimitBoundsWhatIsKept) {
   SetHeapCacheLimit(limit);
   EXPECT_EQ(HeapCacheLimit(), limit);
   EXPECT_LE(limit, int64_t{1} << 30);
+}
+
+int64_t ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0;
+  statm >> pages >> pages;
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+TEST(Heap, TrimGivesMemoryBackToTheSystem) {
+  if (HeapCacheLimit() == 0) GTEST_SKIP() << "this build recycles nothing";
+  for (const int64_t nbytes : {int64_t{2} * kMiB, int64_t{64} * kMiB}) {
+    TrimHeap();
+    const int64_t before = ResidentBytes();
+    {
+      std::vector<BlockRef> blocks;
+      for (int64_t used = 0; used < 64 * kMiB; used += nbytes) {
+        blocks.push_back(Allocate(nbytes));
+        std::memset(blocks.back()->address(), 1, static_cast<size_t>(nbytes));
+      }
+    }
+    EXPECT_GE(ResidentBytes(), before + 60 * kMiB);  // kept warm …
+    TrimHeap();
+    EXPECT_LE(ResidentBytes(), before + 8 * kMiB);  // … until now
+  }
 }
 
 TEST(Heap, ImpossibleSizesAreAMemoryErrorThatNamesThem) {

@@ -103,7 +103,8 @@ TEST(RecyclerThreads, EveryBlockHasOneOwner) {
       for (int i = 0; i < 2000; ++i) {
         const int64_t size = 1024 << (i % 3);
         std::byte* memory = cache.Take(size);
-        if (memory == nullptr) memory = static_cast<std::byte*>(std::malloc(static_cast<size_t>(size)));
+        if (memory == nullptr)
+          memory = static_cast<std::byte*>(std::malloc(static_cast<size_t>(size)));
         memory[0] = static_cast<std::byte>(t);  // two owners would race here
         memory[size - 1] = static_cast<std::byte>(t);
         ASSERT_EQ(memory[0], static_cast<std::byte>(t));

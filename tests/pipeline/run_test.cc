@@ -144,6 +144,7 @@ TEST(Run, TheConsumerLeavesLongItemsToOtherThreads) {
   auto run = StartOrDie(Chain(std::make_shared<Counter>(100), {stage}), {1});
   Caller patient;
   EXPECT_EQ(run->Next(patient).kind, Delivery::Kind::kItem);
+  EXPECT_EQ(run->Next(patient).kind, Delivery::Kind::kItem);
   Impatient caller;
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(run->Next(caller).kind, Delivery::Kind::kInterrupted);

@@ -29,9 +29,9 @@ class Mapping {
  public:
   Mapping(const TempFolder& folder, const std::string& name, int pages, bool is_private = false,
           int64_t skip = 0)
-      : file_(*File::Open(folder.Write(name, std::string(static_cast<size_t>(pages * PageSize()),
-                                                         'x')),
-                          OpenMode::kReadWrite)) {
+      : file_(*File::Open(
+            folder.Write(name, std::string(static_cast<size_t>(pages * PageSize()), 'x')),
+            OpenMode::kReadWrite)) {
     Map(pages, is_private, skip);
   }
   // The same over an open file of any contents.
@@ -54,13 +54,12 @@ class Mapping {
  private:
   void Map(int pages, bool is_private, int64_t skip) {
     nbytes_ = static_cast<size_t>(pages * PageSize());
-    base_ = static_cast<std::byte*>(mmap(nullptr, nbytes_, PROT_READ | PROT_WRITE,
-                                         is_private ? MAP_PRIVATE : MAP_SHARED,
-                                         file_.descriptor(), 0));
+    base_ =
+        static_cast<std::byte*>(mmap(nullptr, nbytes_, PROT_READ | PROT_WRITE,
+                                     is_private ? MAP_PRIVATE : MAP_SHARED, file_.descriptor(), 0));
     // As an array would: from some byte on, which need not begin a page.
-    const base::Status status =
-        guard.Watch({base_ + skip, static_cast<int64_t>(nbytes_) - skip, true, is_private,
-                     file_.descriptor(), skip});
+    const base::Status status = guard.Watch({base_ + skip, static_cast<int64_t>(nbytes_) - skip,
+                                             true, is_private, file_.descriptor(), skip});
     if (!status.ok()) throw std::runtime_error(status.message());
   }
 
@@ -71,9 +70,9 @@ class Mapping {
 
 // A mapping that nobody watches and whose second page is gone.
 volatile char* Unguarded(const TempFolder& folder) {
-  const File file = *File::Open(
-      folder.Write("unguarded", std::string(static_cast<size_t>(2 * PageSize()), 'u')),
-      OpenMode::kReadWrite);
+  const File file =
+      *File::Open(folder.Write("unguarded", std::string(static_cast<size_t>(2 * PageSize()), 'u')),
+                  OpenMode::kReadWrite);
   void* base = mmap(nullptr, static_cast<size_t>(2 * PageSize()), PROT_READ, MAP_SHARED,
                     file.descriptor(), 0);
   if (ftruncate(file.descriptor(), 10) != 0) abort();
@@ -100,7 +99,7 @@ TEST(FaultGuard, CoversFromTheTouchedPageOnAndThenWhatLiesBefore) {
   Mapping mapping(folder, "a", 10);
   mapping.Truncate(PageSize());
   EXPECT_EQ(mapping.At(6), 0);
-  mapping.At(7) = 'w';         // the array is writable, and so is what replaced it
+  mapping.At(7) = 'w';          // the array is writable, and so is what replaced it
   EXPECT_EQ(mapping.At(3), 0);  // must not cover page 7 a second time
   EXPECT_EQ(mapping.At(7), 'w');
   EXPECT_EQ(mapping.guard.faults(), 2u);
@@ -173,7 +172,8 @@ TEST(FaultGuard, MappingsComeAndGoWhileOthersFault) {
   std::thread plain([&] {
     const auto bytes = static_cast<size_t>(16 * PageSize());
     while (!stop.load()) {
-      void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      void* memory =
+          mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
       std::memset(memory, 7, bytes);
       for (size_t i = 0; i < bytes; i += 512) wrong += static_cast<char*>(memory)[i] != 7;
       munmap(memory, bytes);
@@ -204,7 +204,8 @@ TEST(FaultGuard, ManyMappingsAreToldApart) {
   }
   mappings[123]->Truncate(0);
   EXPECT_EQ(mappings[123]->At(1), 0);
-  for (int i = 0; i < 300; ++i) EXPECT_EQ(mappings[static_cast<size_t>(i)]->guard.faults(), i == 123);
+  for (int i = 0; i < 300; ++i)
+    EXPECT_EQ(mappings[static_cast<size_t>(i)]->guard.faults(), i == 123);
 }
 
 TEST(FaultGuard, AForkedChildIsGuardedToo) {
@@ -253,8 +254,8 @@ TEST(FaultGuard, FailedPageOfAPrivateMappingSparesItsNeighbours) {
   at[40 * PageSize()] = 'w';  // a private page; exists nowhere else
   disk.folder().Write("filler", std::string(200000, 'f'));
   GuardedMapping guard;
-  ASSERT_TRUE(guard.Watch({static_cast<std::byte*>(base), bytes, true, true, file.descriptor(), 0})
-                  .ok());
+  ASSERT_TRUE(
+      guard.Watch({static_cast<std::byte*>(base), bytes, true, true, file.descriptor(), 0}).ok());
   for (int64_t page = 0; page < 64; ++page) {
     EXPECT_EQ(at[page * PageSize()], page == 40 ? 'w' : 0);
   }

@@ -21,14 +21,13 @@ class Pages : public ::testing::Test {
   // Maps `count` pages of a new file.
   void Map(int count) {
     nbytes_ = count * PageSize();
-    const std::string path =
-        folder_.Write("data", std::string(static_cast<size_t>(nbytes_), 'x'));
+    const std::string path = folder_.Write("data", std::string(static_cast<size_t>(nbytes_), 'x'));
     auto opened = File::Open(path, OpenMode::kReadWrite);
     ASSERT_TRUE(opened.ok());
     file_ = *std::move(opened);
-    address_ = static_cast<std::byte*>(mmap(nullptr, static_cast<size_t>(nbytes_),
-                                            PROT_READ | PROT_WRITE, MAP_SHARED,
-                                            file_.descriptor(), 0));
+    address_ =
+        static_cast<std::byte*>(mmap(nullptr, static_cast<size_t>(nbytes_), PROT_READ | PROT_WRITE,
+                                     MAP_SHARED, file_.descriptor(), 0));
     ASSERT_NE(address_, MAP_FAILED);
   }
   ~Pages() override {

@@ -1,0 +1,109 @@
+#include "pipeline/array_stages.h"
+
+#include "array/select.h"
+
+namespace spanflow::pipeline {
+namespace {
+
+using array::View;
+using base::Kind;
+using base::Result;
+using base::Status;
+
+constexpr array::RunOptions kAlone{1};
+
+// Map and filter keep no state: the description is the run's object too.
+template <class Description>
+class Stateless final : public StageRun {
+ public:
+  explicit Stateless(const Description* description) : description_(description) {}
+  Status Process(Item item, Context& context) override {
+    return description_->Process(std::move(item), context);
+  }
+
+ private:
+  const Description* description_;  // the run's pipeline keeps it
+};
+
+class Map final : public Stage {
+ public:
+  explicit Map(Operation operation) : operation_(std::move(operation)) {}
+  std::string Name() const override { return "map(" + operation_.Name() + ")"; }
+  Result<std::unique_ptr<StageRun>> Open(Shape*) const override {
+    return std::unique_ptr<StageRun>(new Stateless<Map>(this));
+  }
+
+  Status Process(Item item, Context& context) const {
+    SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
+    SPANFLOW_ASSIGN(View result, operation_.Apply(*chunk, context, true));
+    if (!operation_.KeepsRows(*chunk, result)) chunk->rows = Chunk::kNoRows;
+    chunk->Replace({std::move(result), nullptr, true});
+    context.Emit(std::move(item));
+    return Status::Ok();
+  }
+
+ private:
+  const Operation operation_;
+};
+
+// One number, of any kind, as a truth value.
+bool IsTrue(const View& view) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(view.data);
+  for (int64_t i = 0; i < view.dtype().itemsize(); ++i) {
+    if (bytes[i] != 0) return true;
+  }
+  return false;
+}
+
+class Filter final : public Stage {
+ public:
+  explicit Filter(Operation predicate) : predicate_(std::move(predicate)) {}
+  std::string Name() const override { return "filter(" + predicate_.Name() + ")"; }
+  Result<std::unique_ptr<StageRun>> Open(Shape*) const override {
+    return std::unique_ptr<StageRun>(new Stateless<Filter>(this));
+  }
+
+  Status Process(Item item, Context& context) const {
+    SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
+    SPANFLOW_ASSIGN(const View mask, predicate_.Apply(*chunk, context, false));
+    if (mask.dtype().kind() != Kind::kBool) {
+      return Status::Type("a filter needs true or false, but " + predicate_.Name() + " gives " +
+                          mask.dtype().ToString());
+    }
+    if (mask.ndim() == 0) {
+      if (IsTrue(mask)) context.Emit(std::move(item));
+      return Status::Ok();
+    }
+    SPANFLOW_TRY(Select(chunk, mask, context));
+    context.Emit(std::move(item));
+    return Status::Ok();
+  }
+
+ private:
+  static Status Select(Chunk* chunk, const View& mask, Context& context) {
+    for (int i = 0; i < chunk->size(); ++i) {
+      SPANFLOW_ASSIGN(View view, array::Compress((*chunk)[i].view, mask, kAlone));
+      SPANFLOW_TRY(context.budget()->CheckItem(view.layout.nbytes()));
+      const int64_t nbytes = view.layout.nbytes();
+      view.block = WithCredit(std::move(view.block), Credit::Take(context.budget(), nbytes));
+      (*chunk)[i] = {std::move(view), nullptr, true};
+    }
+    chunk->rows = Chunk::kNoRows;
+    chunk->credit = {};
+    return Status::Ok();
+  }
+
+  const Operation predicate_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Stage> MapStage(Operation operation) {
+  return std::make_shared<Map>(std::move(operation));
+}
+
+std::shared_ptr<const Stage> FilterStage(Operation predicate) {
+  return std::make_shared<Filter>(std::move(predicate));
+}
+
+}  // namespace spanflow::pipeline

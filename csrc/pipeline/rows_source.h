@@ -1,0 +1,46 @@
+// RowsSource: arrays cut along their first axis into chunks of consecutive rows, without copying.
+// Several arrays of the same length are cut side by side.
+//
+// Owns: its views and what keeps their bytes alive; while it is open for a run, the blocks are
+// borrowed (Borrower::kPipeline), so that nobody can close them.
+// Threads: immutable; a parallel source. Attached: not needed.
+// Fails: Make returns a ValueError for arrays that cannot be cut so; Open for closed ones; Produce
+// an OSError when pages of a mapped file are gone.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pipeline/stage.h"
+
+namespace spanflow::pipeline {
+
+class RowsSource final : public Source {
+ public:
+  // `rows` in a chunk; 0: as many as make about 1 MiB. `is_tuple`: the consumer gets tuples, also
+  // for one array.
+  static base::Result<std::shared_ptr<const RowsSource>> Make(std::vector<Part> parts, int64_t rows,
+                                                              bool is_tuple);
+
+  std::string Name() const override;
+  Mode mode() const override { return Mode::kParallel; }
+  base::Result<std::unique_ptr<SourceRun>> Open(Shape* shape) const override;
+
+  const std::vector<Part>& parts() const { return parts_; }
+  int64_t length() const { return parts_[0].view.layout.shape[0]; }
+  int64_t rows() const { return rows_; }
+  bool is_tuple() const { return is_tuple_; }
+
+ private:
+  RowsSource(std::vector<Part> parts, int64_t rows, bool is_tuple)
+      : parts_(std::move(parts)), rows_(rows), is_tuple_(is_tuple) {}
+
+  const std::vector<Part> parts_;
+  const int64_t rows_;
+  const bool is_tuple_;
+};
+
+// The rows [first, first + count) of a view of at least one dimension.
+array::View RowsOf(const array::View& view, int64_t first, int64_t count);
+
+}  // namespace spanflow::pipeline

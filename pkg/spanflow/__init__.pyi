@@ -1,0 +1,81 @@
+"""The names of the package, for type checkers; __init__.py collects the same ones when it runs."""
+# ruff: noqa: F403, F405  (the star takes what _core.pyi declares)
+
+from typing import Final
+
+from spanflow import simd as simd
+from spanflow._core import *
+from spanflow._core import Operation
+from spanflow._version import __version__ as __version__
+
+__all__ = [
+    "Array",
+    "Operation",
+    "__version__",
+    "abs",
+    "absolute",
+    "add",
+    "all",
+    "any",
+    "arange",
+    "array",
+    "asarray",
+    "bfloat16",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "bool_",
+    "clip",
+    "complex64",
+    "complex128",
+    "count_nonzero",
+    "divide",
+    "dtype",
+    "empty",
+    "equal",
+    "float16",
+    "float32",
+    "float64",
+    "frombuffer",
+    "full",
+    "get_num_threads",
+    "greater",
+    "greater_equal",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "invert",
+    "less",
+    "less_equal",
+    "max",
+    "maximum",
+    "mean",
+    "memory_stats",
+    "min",
+    "minimum",
+    "multiply",
+    "negative",
+    "not_equal",
+    "ones",
+    "open",
+    "save",
+    "set_num_threads",
+    "simd",
+    "sqrt",
+    "std",
+    "subtract",
+    "sum",
+    "trim_memory",
+    "true_divide",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "var",
+    "where",
+    "zeros",
+]
+
+abs: Final[Operation]
+true_divide: Final[Operation]
