@@ -21,6 +21,8 @@ Status RunScope::AddBlock(memory::Block* block) {
   }
   // Heap memory cannot lose pages, so it costs no virtual call.
   const bool watched = block->kind() != memory::BlockKind::kHeap;
+  // Asking also puts the guard against missing pages back in front of a handler that replaced it.
+  if (watched) static_cast<void>(block->faults());
   watching_ = watching_ || watched;
   if (count_ < kInline)
     held_[count_++] = block;
