@@ -25,7 +25,7 @@ import numpy as np  # noqa: E402
 
 import spanflow as sf  # noqa: E402
 
-SUITES = ("array.elementwise", "memory.mapped", "bindings.small_calls")
+SUITES = ("array.elementwise", "memory.mapped", "bindings.small_calls", "pipeline.per_item")
 
 
 def main() -> int:

@@ -17,7 +17,13 @@ def run(env, flavour, fix):
         run_shown([ruff, "check", "--quiet", "--fix", "."])
         run_shown([ruff, "format", "--quiet", "."])
     checks = {
-        "clang-format": [tools / "clang-format", "--dry-run", "-Werror", *cpp_files()],
+        "clang-format": [
+            tools / "clang-format",
+            "--dry-run",
+            "-Werror",
+            "--ferror-limit=1",
+            *cpp_files(),
+        ],
         "ruff check": [ruff, "check", "."],
         "ruff format": [ruff, "format", "--check", "."],
         "stubtest": [

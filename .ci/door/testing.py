@@ -94,7 +94,9 @@ def run_sanitized(env, kind, flavour, names):
 
 def _run_pytest_with_asan(env, name, site):
     """The Python suite over the instrumented extension; its leaks are the interpreter's own."""
-    libraries = [answer(["g++", f"-print-file-name={name}.so"]) for name in ("libasan", "libstdc++")]
+    libraries = [
+        answer(["g++", f"-print-file-name={name}.so"]) for name in ("libasan", "libstdc++")
+    ]
     variables = {
         "LD_PRELOAD": " ".join(libraries),
         "PYTHONPATH": str(site),

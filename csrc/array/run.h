@@ -37,8 +37,8 @@ class RunScope {
     return AddBlock(block);
   }
 
-  // After the work: an error when pages of a block are gone, lost in this run or before it: a damaged
-  // mapping stays damaged, so that nobody takes its zeros for data.
+  // After the work: an error when pages of a block are gone, lost in this run or before it: a
+  // damaged mapping stays damaged, so that nobody takes its zeros for data.
   base::Status Finish() const { return watching_ ? CheckFaults() : base::Status::Ok(); }
 
  private:

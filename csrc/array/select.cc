@@ -119,29 +119,41 @@ Status PutMask(const View& view, const View& mask, const View& values, const Run
 
 namespace {
 
+// Where mask[0, n) is true, counted from `first`; room for n indices. Returns how many there are.
+int64_t FindTrue(const uint8_t* mask, int64_t n, int64_t first, int64_t* out) {
+  int64_t found = 0;
+  for (int64_t i = 0; i < n; ++i) {  // without a branch, which would be guessed wrong half the time
+    out[found] = first + i;
+    found += mask[i] != 0;
+  }
+  return found;
+}
+
 // Writes the indices of the true elements [begin, end) of a mask of shape `shape`, one array for
 // each axis, from position `at` on.
 void WriteIndices(const Mask& mask, const Dims& shape, int64_t begin, int64_t end, int64_t at,
                   std::vector<View>* results) {
+  constexpr int64_t kBlock = 512;
+  int64_t block[kBlock];
   const int last = shape.size() - 1;
   int64_t index[base::kMaxDims];
-  for (int64_t rest = begin, i = last; i >= 0; --i) {
-    index[i] = rest % shape[static_cast<int>(i)];
-    rest /= shape[static_cast<int>(i)];
-  }
+  int64_t rest = begin;
+  for (int i = last; i >= 0; rest /= shape[i--]) index[i] = rest % shape[i];
   const auto out = [&](int i) {
-    return reinterpret_cast<int64_t*>((*results)[static_cast<size_t>(i)].data);
+    return reinterpret_cast<int64_t*>((*results)[static_cast<size_t>(i)].data) + at;
   };
   while (begin < end) {
-    const int64_t n = std::min(end - begin, shape[last] - index[last]);
-    for (int64_t k = 0; k < n; ++k) {
-      if (mask.bytes()[begin + k] == 0) continue;
-      for (int i = 0; i < last; ++i) out(i)[at] = index[i];
-      out(last)[at++] = index[last] + k;
-    }
+    const int64_t n = std::min({kBlock, end - begin, shape[last] - index[last]});
+    const int64_t found = FindTrue(mask.bytes() + begin, n, index[last], block);
+    for (int i = 0; i < last; ++i) std::fill_n(out(i), found, index[i]);
+    std::copy_n(block, found, out(last));
+    at += found;
     begin += n;
-    index[last] = 0;
-    for (int i = last - 1; i >= 0 && ++index[i] == shape[i]; --i) index[i] = 0;
+    index[last] += n;
+    for (int i = last; i > 0 && index[i] == shape[i]; --i) {
+      index[i] = 0;
+      ++index[i - 1];
+    }
   }
 }
 

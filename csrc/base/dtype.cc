@@ -117,8 +117,7 @@ Result<DType> DType::MakeRecord(std::vector<Field> fields, int64_t itemsize) {
     int64_t end;
     if (field.offset < 0 || !CheckedAdd(field.offset, nbytes, &end) || end > itemsize) {
       return Status::Value("field '" + field.name + "' at byte " + std::to_string(field.offset) +
-                           " does not fit into a record of " + std::to_string(itemsize) +
-                           " bytes");
+                           " does not fit into a record of " + std::to_string(itemsize) + " bytes");
     }
     for (size_t j = 0; j < i; ++j) {
       if (fields[j].name == field.name) {
@@ -260,13 +259,15 @@ Result<DType> ParseDTypeName(std::string_view text) {
     const char* name;
     Kind kind;
   } kAliases[] = {
-      {"?", Kind::kBool},      {"b", Kind::kI8},       {"B", Kind::kU8},     {"h", Kind::kI16},
-      {"H", Kind::kU16},       {"i", Kind::kI32},      {"I", Kind::kU32},    {"l", Kind::kI64},
-      {"L", Kind::kU64},       {"q", Kind::kI64},      {"Q", Kind::kU64},    {"e", Kind::kF16},
-      {"f", Kind::kF32},       {"d", Kind::kF64},      {"F", Kind::kC64},    {"D", Kind::kC128},
-      {"int", Kind::kI64},     {"uint", Kind::kU64},   {"half", Kind::kF16}, {"single", Kind::kF32},
-      {"double", Kind::kF64},  {"float", Kind::kF64},  {"complex", Kind::kC128},
-      {"bool_", Kind::kBool},  {"intp", Kind::kI64},   {"uintp", Kind::kU64},
+      {"?", Kind::kBool},    {"b", Kind::kI8},         {"B", Kind::kU8},
+      {"h", Kind::kI16},     {"H", Kind::kU16},        {"i", Kind::kI32},
+      {"I", Kind::kU32},     {"l", Kind::kI64},        {"L", Kind::kU64},
+      {"q", Kind::kI64},     {"Q", Kind::kU64},        {"e", Kind::kF16},
+      {"f", Kind::kF32},     {"d", Kind::kF64},        {"F", Kind::kC64},
+      {"D", Kind::kC128},    {"int", Kind::kI64},      {"uint", Kind::kU64},
+      {"half", Kind::kF16},  {"single", Kind::kF32},   {"double", Kind::kF64},
+      {"float", Kind::kF64}, {"complex", Kind::kC128}, {"bool_", Kind::kBool},
+      {"intp", Kind::kI64},  {"uintp", Kind::kU64},
   };
   for (const auto& alias : kAliases) {
     if (text == alias.name) return DType(alias.kind, swapped);

@@ -2,9 +2,8 @@
 //
 // Owns: scalars own nothing (their format strings are static); records and bytes share one
 // immutable Record. Cheap to copy.
-// Threads: thread-compatible values; the shared Record is immutable, so copies may be used anywhere.
-// Attached: not needed.
-// Fails: parsing returns a Status that names what was given.
+// Threads: thread-compatible values; the shared Record is immutable, so copies may be used
+// anywhere. Attached: not needed. Fails: parsing returns a Status that names what was given.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +41,11 @@ inline constexpr int kNumAllKinds = static_cast<int>(Kind::kRecord) + 1;
 
 // What is fixed for a numeric kind.
 struct KindInfo {
-  const char* name;         // "float32"
-  const char* array_code;   // "f4": the array interface code without byte order
-  const char* format;       // "f": PEP 3118, native
-  int itemsize;             // bytes
-  int swap_unit;            // bytes that are reversed together when the byte order is foreign
+  const char* name;        // "float32"
+  const char* array_code;  // "f4": the array interface code without byte order
+  const char* format;      // "f": PEP 3118, native
+  int itemsize;            // bytes
+  int swap_unit;           // bytes that are reversed together when the byte order is foreign
 };
 const KindInfo& InfoOf(Kind kind);  // numeric kinds only
 
@@ -84,7 +83,7 @@ class DType {
   bool swapped() const { return swapped_; }  // stored in the byte order that this machine has not
   bool numeric() const { return IsNumeric(kind_); }
   const char* format() const { return record_ ? record_->format.c_str() : format_; }
-  const std::vector<Field>& fields() const;            // empty unless a record
+  const std::vector<Field>& fields() const;             // empty unless a record
   const Field* FindField(std::string_view name) const;  // nullptr when there is none
   bool has_swapped_parts() const;                       // itself or any field
   int record_depth() const { return record_ ? record_->depth : 0; }
@@ -92,13 +91,13 @@ class DType {
   DType Native() const { return numeric() ? DType(kind_) : *this; }
   // The same kind in the other byte order; records are swapped field by field.
   DType Swapped() const;
-  // The same dtype that exports another equivalent format string ("q" for "l", "c" for "1s"); static
-  // strings only.
+  // The same dtype that exports another equivalent format string ("q" for "l", "c" for "1s");
+  // static strings only.
   DType WithFormat(const char* format) const;
 
-  std::string Name() const;        // "float32", "bytes10", "record": for people
-  std::string ArrayCode() const;   // "<f4", "|b1", "|S10", "|V12": the array interface's typestr
-  std::string ToString() const;    // "float32", ">f4", "[('x', '<f4'), …]"
+  std::string Name() const;       // "float32", "bytes10", "record": for people
+  std::string ArrayCode() const;  // "<f4", "|b1", "|S10", "|V12": the array interface's typestr
+  std::string ToString() const;   // "float32", ">f4", "[('x', '<f4'), …]"
 
   // Same kind, byte order, size and fields (names, offsets, dtypes); the format text is ignored.
   bool operator==(const DType& other) const;

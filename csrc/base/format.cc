@@ -29,13 +29,13 @@ constexpr Code kCodes[] = {
 // The exporter's own spelling of a scalar, as a string that lives for ever.
 const char* StaticFormat(std::string_view text) {
   static constexpr const char* kKnown[] = {
-      "c",   "?",   "b",   "B",   "h",   "H",  "i",  "I",  "l",  "L",  "q",  "Q",  "n",  "N",  "P",
-      "e",   "f",   "d",   "@?",  "@b", "@B", "@h", "@H", "@i", "@I", "@l", "@L", "@q", "@Q",
-      "@n",  "@N",  "@P",  "@e",  "@f", "@d", "=?", "=b", "=B", "=h", "=H", "=i", "=I", "=l",
-      "=L",  "=q",  "=Q",  "=e",  "=f", "=d", "<?", "<b", "<B", "<h", "<H", "<i", "<I", "<l",
-      "<L",  "<q",  "<Q",  "<e",  "<f", "<d", ">?", ">b", ">B", ">h", ">H", ">i", ">I", ">l",
-      ">L",  ">q",  ">Q",  ">e",  ">f", ">d", "!?", "!b", "!B", "!h", "!H", "!i", "!I", "!l",
-      "!L",  "!q",  "!Q",  "!e",  "!f", "!d",
+      "c",  "?",  "b",  "B",  "h",  "H",  "i",  "I",  "l",  "L",  "q",  "Q",  "n",
+      "N",  "P",  "e",  "f",  "d",  "@?", "@b", "@B", "@h", "@H", "@i", "@I", "@l",
+      "@L", "@q", "@Q", "@n", "@N", "@P", "@e", "@f", "@d", "=?", "=b", "=B", "=h",
+      "=H", "=i", "=I", "=l", "=L", "=q", "=Q", "=e", "=f", "=d", "<?", "<b", "<B",
+      "<h", "<H", "<i", "<I", "<l", "<L", "<q", "<Q", "<e", "<f", "<d", ">?", ">b",
+      ">B", ">h", ">H", ">i", ">I", ">l", ">L", ">q", ">Q", ">e", ">f", ">d", "!?",
+      "!b", "!B", "!h", "!H", "!i", "!I", "!l", "!L", "!q", "!Q", "!e", "!f", "!d",
   };
   for (const char* known : kKnown) {
     if (text == known) return known;
@@ -43,7 +43,8 @@ const char* StaticFormat(std::string_view text) {
   return nullptr;
 }
 
-// Exporters do not agree on the padding that a format leaves unsaid; the itemsize tells who is right.
+// Exporters do not agree on the padding that a format leaves unsaid; the itemsize tells who is
+// right.
 enum class Padding {
   kWritten,     // the struct module and NumPy: '@' aligns items, the end of a record is not padded
   kTrailing,    // records inside records are padded at their end as in C
@@ -192,9 +193,12 @@ class Reader {
     const bool complex = letter == 'Z';
     if (complex) {
       letter = Peek();
-      if (letter == 'f') letter = 'F';
-      else if (letter == 'd') letter = 'D';
-      else return Bad("holds a complex type that spanflow has not (it has Zf and Zd)");
+      if (letter == 'f')
+        letter = 'F';
+      else if (letter == 'd')
+        letter = 'D';
+      else
+        return Bad("holds a complex type that spanflow has not (it has Zf and Zd)");
       ++pos_;
     }
     for (const Code& code : kCodes) {
@@ -205,10 +209,11 @@ class Reader {
       item->align = InfoOf(item->dtype.kind()).swap_unit;
       return Status::Ok();
     }
-    const std::string name = letter == 'g'                    ? "long double"
-                             : letter == 'O'                  ? "Python objects"
-                             : letter == 'w' || letter == 'u' ? "unicode text"
-                                                              : "type code '" + std::string(1, letter) + "'";
+    const std::string name = letter == 'g'   ? "long double"
+                             : letter == 'O' ? "Python objects"
+                             : letter == 'w' || letter == 'u'
+                                 ? "unicode text"
+                                 : "type code '" + std::string(1, letter) + "'";
     return Bad("holds " + name + ", which spanflow has not");
   }
 
@@ -226,12 +231,12 @@ Result<DType> ParsePadded(std::string_view format, int64_t itemsize, Padding pad
   int64_t align = 1;
   SPANFLOW_ASSIGN(const int64_t size, reader.ReadItems('\0', &fields, &align));
   if (size != itemsize && RoundUp(size, align) != itemsize) {
-    return reader.Bad("describes " + std::to_string(size) + " bytes, but the exporter's items have " +
-                      std::to_string(itemsize));
+    return reader.Bad("describes " + std::to_string(size) +
+                      " bytes, but the exporter's items have " + std::to_string(itemsize));
   }
   const bool named = format.find(':') != std::string_view::npos;
-  const bool is_struct = format.starts_with("T{") && fields.size() == 1 &&
-                         fields[0].dtype.kind() == Kind::kRecord;
+  const bool is_struct =
+      format.starts_with("T{") && fields.size() == 1 && fields[0].dtype.kind() == Kind::kRecord;
   if (fields.size() == 1 && (!named || is_struct) && fields[0].shape.empty() &&
       fields[0].nbytes() == itemsize) {
     DType dtype = fields[0].dtype;

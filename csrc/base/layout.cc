@@ -48,8 +48,10 @@ Result<int64_t> CheckedBytes(const Dims& shape, int64_t itemsize) {
     if (extent < 0) {
       return Status::Value("negative dimensions are not allowed: shape " + ToString(shape));
     }
-    if (extent == 0) empty = true;
-    else fits = fits && CheckedMul(bytes, extent, &bytes);
+    if (extent == 0)
+      empty = true;
+    else
+      fits = fits && CheckedMul(bytes, extent, &bytes);
   }
   // An empty array must be small along its other dimensions too, so that strides cannot overflow.
   if (!fits) {
@@ -128,8 +130,10 @@ Result<Layout> BroadcastTo(const Layout& from, const Dims& shape) {
   bool fits = extra >= 0;
   for (int i = 0; fits && i < from.ndim(); ++i) {
     const int to = extra + i;
-    if (from.shape[i] == shape[to]) result.strides[to] = from.strides[i];
-    else if (from.shape[i] != 1) fits = false;
+    if (from.shape[i] == shape[to])
+      result.strides[to] = from.strides[i];
+    else if (from.shape[i] != 1)
+      fits = false;
   }
   if (!fits) {
     return Status::Value("shape " + ToString(from.shape) + " cannot be broadcast to shape " +
@@ -180,8 +184,10 @@ Result<Layout> Reshape(const Layout& from, const Dims& wanted) {
     int o_end = o + 1, n_end = n + 1;
     int64_t old_count = old_shape[o], new_count = shape[n];
     while (old_count != new_count) {
-      if (old_count < new_count) old_count *= old_shape[o_end++];
-      else new_count *= shape[n_end++];
+      if (old_count < new_count)
+        old_count *= old_shape[o_end++];
+      else
+        new_count *= shape[n_end++];
     }
     for (int k = o; k + 1 < o_end; ++k) {
       if (old_strides[k] != old_shape[k + 1] * old_strides[k + 1]) {

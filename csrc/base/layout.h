@@ -132,7 +132,8 @@ Result<Dims> ResolveShape(const Dims& shape, int64_t size);  // replaces a -1
 
 Layout Transpose(const Layout& from, const Dims& axes);
 
-// Axis in [-ndim, ndim) to [0, ndim); IndexError-like ValueError otherwise (NumPy's AxisError text).
+// Axis in [-ndim, ndim) to [0, ndim); IndexError-like ValueError otherwise (NumPy's AxisError
+// text).
 Result<int> NormalizeAxis(int64_t axis, int ndim);
 
 }  // namespace spanflow::base

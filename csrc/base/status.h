@@ -82,8 +82,8 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                                        // NOLINT
-  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }        // NOLINT
+  Result(T value) : value_(std::move(value)) {}                                  // NOLINT
+  Result(Status status) : status_(std::move(status)) { assert(!status_.ok()); }  // NOLINT
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }

@@ -44,14 +44,13 @@ std::string_view FieldName(PyObject* name) {
 
 // A key, read once: basic items, and the index arrays that stand among them.
 struct Key {
-  std::vector<IndexItem> items;   // an index array stands as a full slice
-  std::vector<View> arrays;       // masks were already turned into integer arrays
+  std::vector<IndexItem> items;  // an index array stands as a full slice
+  std::vector<View> arrays;      // masks were already turned into integer arrays
   std::vector<Ref> keep;
-  size_t first_array = 0;         // item positions
+  size_t first_array = 0;  // item positions
   size_t last_array = 0;
-  bool lone_mask = false;         // a[mask] and nothing else
+  bool lone_mask = false;  // a[mask] and nothing else
 };
-
 
 class KeyReader {
  public:
@@ -108,8 +107,7 @@ class KeyReader {
       if (empty_list) indices = capi::Take(array::Empty(base::DType(Kind::kI64), {0}));
       AddIndices(std::move(indices));
     } else {
-      Raise(PyExc_IndexError,
-            "arrays used as indices must be of integer or boolean dtype, got %s",
+      Raise(PyExc_IndexError, "arrays used as indices must be of integer or boolean dtype, got %s",
             view.dtype().ToString().c_str());
     }
     key_.keep.push_back(std::move(object));
@@ -172,11 +170,15 @@ int ArrayAxis(const Key& key, int ndim) {
   for (size_t i = 0; i < key.first_array; ++i) {
     switch (key.items[i].kind) {
       case IndexItem::Kind::kSlice:
-      case IndexItem::Kind::kNewAxis: ++axis; break;
-      case IndexItem::Kind::kEllipsis: axis += array::AxisOf(key.items, i + 1, ndim) -
-                                               array::AxisOf(key.items, i, ndim); break;
+      case IndexItem::Kind::kNewAxis:
+        ++axis;
+        break;
+      case IndexItem::Kind::kEllipsis:
+        axis += array::AxisOf(key.items, i + 1, ndim) - array::AxisOf(key.items, i, ndim);
+        break;
       case IndexItem::Kind::kInteger:
-      case IndexItem::Kind::kField: break;
+      case IndexItem::Kind::kField:
+        break;
     }
   }
   return axis;
@@ -341,17 +343,15 @@ Ref ArraySubscript(PyObject* object, PyObject* key_object) {
   if (const std::byte* item = ElementOrNull(self, key_object)) return ReadItem(self->view, item);
   const Key key = KeyReader(self).Read(key_object);
   if (key.lone_mask) {
-    View selected = capi::Take(RunDetached(self->view.layout.nbytes(), [&] {
-      return array::Compress(self->view, key.arrays[0]);
-    }));
+    View selected = capi::Take(RunDetached(
+        self->view.layout.nbytes(), [&] { return array::Compress(self->view, key.arrays[0]); }));
     return NewArray(self->state, std::move(selected));
   }
   View view = capi::Take(array::Index(self->view, key.items));
   if (key.arrays.empty()) return ElementOrView(self, std::move(view), !HasEllipsis(key));
   const int axis = ArrayAxis(key, self->view.ndim());
-  View taken = capi::Take(RunDetached(view.layout.nbytes(), [&] {
-    return array::Take(view, key.arrays, axis);
-  }));
+  View taken = capi::Take(
+      RunDetached(view.layout.nbytes(), [&] { return array::Take(view, key.arrays, axis); }));
   return NewArray(self->state, std::move(taken));
 }
 
@@ -373,16 +373,14 @@ int ArrayAssignSubscript(PyObject* object, PyObject* key_object, PyObject* value
   CheckOpen(AsArray(values.get()));
   const View& from = AsArray(values.get())->view;
   if (key.lone_mask) {
-    capi::Check(RunDetached(self->view.layout.nbytes(), [&] {
-      return array::PutMask(self->view, key.arrays[0], from);
-    }));
+    capi::Check(RunDetached(self->view.layout.nbytes(),
+                            [&] { return array::PutMask(self->view, key.arrays[0], from); }));
     return 0;
   }
   const View view = capi::Take(array::Index(self->view, key.items));
   const int axis = ArrayAxis(key, self->view.ndim());
-  capi::Check(RunDetached(view.layout.nbytes(), [&] {
-    return array::Put(view, key.arrays, axis, from);
-  }));
+  capi::Check(
+      RunDetached(view.layout.nbytes(), [&] { return array::Put(view, key.arrays, axis, from); }));
   return 0;
 }
 

@@ -29,8 +29,10 @@ Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
   ArrayObject* self = Open(object);
   if (nargs == 0) {
     if (self->view.size() != 1) {
-      Raise(PyExc_ValueError, "item() without an index needs an array of one element; this one has "
-                              "%lld", static_cast<long long>(self->view.size()));
+      Raise(PyExc_ValueError,
+            "item() without an index needs an array of one element; this one has "
+            "%lld",
+            static_cast<long long>(self->view.size()));
     }
     return ReadItem(self->view, self->view.data);
   }
@@ -81,9 +83,8 @@ Ref ToBytes(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject*
 Ref Bytes(PyObject* object, PyObject*) { return ToBytes(object, nullptr, 0, nullptr); }
 
 Ref CopyTo(ArrayObject* self, const DType& dtype, bool fortran) {
-  View copy = capi::Take(RunDetached(self->view.layout.nbytes(), [&] {
-    return array::CopyToNew(self->view, dtype, fortran);
-  }));
+  View copy = capi::Take(RunDetached(self->view.layout.nbytes(),
+                                     [&] { return array::CopyToNew(self->view, dtype, fortran); }));
   return NewArray(self->state, std::move(copy));
 }
 
@@ -157,8 +158,8 @@ Ref Reshape(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
   if (layout.status().code() != base::Code::kBuffer) Raise(layout.status());
   const Ref copy = CopyTo(self, self->view.dtype(), false);
   ArrayObject* contiguous = AsArray(copy.get());
-  return NewView(contiguous, contiguous->view.With(
-                                 capi::Take(base::Reshape(contiguous->view.layout, shape))));
+  return NewView(contiguous,
+                 contiguous->view.With(capi::Take(base::Reshape(contiguous->view.layout, shape))));
 }
 
 Ref Transpose(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
@@ -176,7 +177,8 @@ Ref Transpose(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
   array::AxisSet seen;
   for (int64_t& axis : axes) {
     const int normal = capi::Take(base::NormalizeAxis(axis, ndim));
-    if (seen[static_cast<size_t>(normal)]) Raise(PyExc_ValueError, "transpose(): repeated axis %d", normal);
+    if (seen[static_cast<size_t>(normal)])
+      Raise(PyExc_ValueError, "transpose(): repeated axis %d", normal);
     seen.set(static_cast<size_t>(normal));
     axis = normal;
   }
@@ -189,7 +191,8 @@ Ref Fill(PyObject* object, PyObject* value) {
   View one = capi::Take(array::Empty(self->view.dtype(), {}));
   const Ref item = IsArray(self->state, value) ? Item(value, nullptr, 0) : Ref::Borrow(value);
   ObjectToItem(one.dtype(), item.get(), one.data);
-  capi::Check(RunDetached(self->view.layout.nbytes(), [&] { return array::Fill(self->view, one); }));
+  capi::Check(
+      RunDetached(self->view.layout.nbytes(), [&] { return array::Fill(self->view, one); }));
   return capi::None();
 }
 
@@ -248,29 +251,35 @@ Ref Reduce(PyObject* object, PyObject*) {
   ArrayObject* self = Open(object);
   const Ref text = Check(PyImport_ImportModule("spanflow._text"));
   const Ref make = Check(PyObject_GetAttrString(text.get(), "from_pickle"));
-  return Check(Py_BuildValue("(O(NNN))", make.get(), WrapDType(self->state, self->view.dtype()).release(),
+  return Check(Py_BuildValue("(O(NNN))", make.get(),
+                             WrapDType(self->state, self->view.dtype()).release(),
                              DimsTuple(self->view.layout.shape).release(),
                              ToBytes(object, nullptr, 0, nullptr).release()));
 }
 
 #define FAST(function) capi::Method<&function>(), METH_FASTCALL | METH_KEYWORDS
 #define POSITIONAL(function) capi::Method<&function>(), METH_FASTCALL
-#define REDUCTION(Name, name)                                                      \
-  {name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(),                  \
-   METH_FASTCALL | METH_KEYWORDS,                                                  \
-   name "($self, /, axis=None, *, out=None, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "."}
+#define REDUCTION(Name, name)                                                                      \
+  {                                                                                                \
+    name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(), METH_FASTCALL | METH_KEYWORDS,  \
+        name                                                                                       \
+        "($self, /, axis=None, *, out=None, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "." \
+  }
 
 }  // namespace
 
 PyMethodDef array_methods[] = {
     {"item", POSITIONAL(Item),
-     "item($self, /, *index)\n--\n\nOne element as a Python object; without an index the only one."},
+     "item($self, /, *index)\n--\n\nOne element as a Python object; without an index the only "
+     "one."},
     {"tolist", capi::Method<&ToList>(), METH_NOARGS,
      "tolist($self, /)\n--\n\nNested lists of Python objects; one object for a 0-d array."},
     {"tobytes", FAST(ToBytes),
-     "tobytes($self, /, order='C')\n--\n\nThe elements as bytes, in C order unless told otherwise."},
+     "tobytes($self, /, order='C')\n--\n\nThe elements as bytes, in C order unless told "
+     "otherwise."},
     {"__bytes__", capi::Method<&Bytes>(), METH_NOARGS, nullptr},
-    {"copy", FAST(Copy), "copy($self, /, order='C')\n--\n\nA new array on the heap with the same elements."},
+    {"copy", FAST(Copy),
+     "copy($self, /, order='C')\n--\n\nA new array on the heap with the same elements."},
     {"__copy__", capi::Method<&ShallowCopy>(), METH_NOARGS, nullptr},
     {"__deepcopy__", capi::Method<&ShallowCopy>(), METH_O, nullptr},
     {"astype", FAST(AsType),
@@ -279,24 +288,30 @@ PyMethodDef array_methods[] = {
     {"view", FAST(ViewAs),
      "view($self, /, dtype=None)\n--\n\nThe same bytes seen as another dtype, without copying."},
     {"reshape", POSITIONAL(Reshape),
-     "reshape($self, /, *shape)\n--\n\nThe same elements in another shape: a view where possible, else a copy.\n"
+     "reshape($self, /, *shape)\n--\n\nThe same elements in another shape: a view where possible, "
+     "else a copy.\n"
      "One dimension may be -1."},
     {"transpose", POSITIONAL(Transpose),
-     "transpose($self, /, *axes)\n--\n\nA view with its axes permuted; reversed when none are given."},
-    {"fill", capi::Method<&Fill>(), METH_O, "fill($self, value, /)\n--\n\nSet every element to value."},
-    {"clip", FAST(ClipMethod), "clip($self, /, lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
+     "transpose($self, /, *axes)\n--\n\nA view with its axes permuted; reversed when none are "
+     "given."},
+    {"fill", capi::Method<&Fill>(), METH_O,
+     "fill($self, value, /)\n--\n\nSet every element to value."},
+    {"clip", FAST(ClipMethod),
+     "clip($self, /, lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
     {"close", capi::Method<&Close>(), METH_NOARGS,
-     "close($self, /)\n--\n\nLet the bytes go now: unmap the file, free the memory, release the exporter.\n\n"
+     "close($self, /)\n--\n\nLet the bytes go now: unmap the file, free the memory, release the "
+     "exporter.\n\n"
      "All views of the same bytes are closed with it; every later access raises ValueError.\n"
      "BufferError, which says who, while anything still uses the bytes."},
     {"flush", capi::Method<&Flush>(), METH_NOARGS,
-     "flush($self, /)\n--\n\nWrite changes of a mapping opened with 'r+' or 'w+' to its file; waits for it."},
+     "flush($self, /)\n--\n\nWrite changes of a mapping opened with 'r+' or 'w+' to its file; "
+     "waits for it."},
     {"__enter__", capi::Method<&Enter>(), METH_NOARGS, nullptr},
     {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
     {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
 #define SPANFLOW_ROW(Name, name, ...) REDUCTION(Name, name),
     SPANFLOW_REDUCTIONS(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
-    {nullptr, nullptr, 0, nullptr}};
+        {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

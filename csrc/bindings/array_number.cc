@@ -108,9 +108,9 @@ std::span<const PyType_Slot> ArrayNumberSlots() {
 }
 
 Ref ArrayRichCompare(PyObject* self, PyObject* other, int op) {
-  static constexpr simd::Op kOps[] = {simd::Op::kLess,     simd::Op::kLessEqual,
-                                      simd::Op::kEqual,    simd::Op::kNotEqual,
-                                      simd::Op::kGreater,  simd::Op::kGreaterEqual};
+  static constexpr simd::Op kOps[] = {simd::Op::kLess,    simd::Op::kLessEqual,
+                                      simd::Op::kEqual,   simd::Op::kNotEqual,
+                                      simd::Op::kGreater, simd::Op::kGreaterEqual};
   PyObject* const operands[] = {self, other};
   return ApplyOperator(AsArray(self)->state, kOps[op], operands, nullptr);
 }

@@ -79,7 +79,9 @@ Ref DTypeOf(ArrayObject* self) { return WrapDType(self->state, self->view.dtype(
 Ref Ndim(ArrayObject* self) { return Check(PyLong_FromLong(self->view.ndim())); }
 Ref Size(ArrayObject* self) { return Check(PyLong_FromLongLong(self->view.size())); }
 Ref Nbytes(ArrayObject* self) { return Check(PyLong_FromLongLong(self->view.layout.nbytes())); }
-Ref Itemsize(ArrayObject* self) { return Check(PyLong_FromLongLong(self->view.dtype().itemsize())); }
+Ref Itemsize(ArrayObject* self) {
+  return Check(PyLong_FromLongLong(self->view.dtype().itemsize()));
+}
 Ref Format(ArrayObject* self) { return Check(PyUnicode_FromString(self->view.dtype().format())); }
 Ref Readonly(ArrayObject* self) { return capi::Bool(self->view.readonly); }
 Ref CContiguous(ArrayObject* self) { return capi::Bool(self->view.layout.c_contiguous()); }
@@ -104,10 +106,10 @@ Ref Interface(ArrayObject* self) {
     const Ref entry = Check(Py_BuildValue("(ss)", "", view.dtype().ArrayCode().c_str()));
     capi::CheckStatus(PyList_Append(descr.get(), entry.get()));
   }
-  return Check(Py_BuildValue(
-      "{sisNsssNsNs(NN)}", "version", 3, "shape", Shape(self).release(), "typestr",
-      view.dtype().ArrayCode().c_str(), "descr", descr.release(), "strides",
-      Strides(self).release(), "data", Address(self).release(), Readonly(self).release()));
+  return Check(Py_BuildValue("{sisNsssNsNs(NN)}", "version", 3, "shape", Shape(self).release(),
+                             "typestr", view.dtype().ArrayCode().c_str(), "descr", descr.release(),
+                             "strides", Strides(self).release(), "data", Address(self).release(),
+                             Readonly(self).release()));
 }
 
 // These two answer for a closed array as well.
@@ -150,9 +152,11 @@ PyMemberDef members[] = {
 
 const char kDoc[] =
     "Array(obj, dtype=None, *, copy=None)\n--\n\n"
-    "An N-dimensional view of bytes that it owns, maps from a file or borrows from another object.\n"
+    "An N-dimensional view of bytes that it owns, maps from a file or borrows from another "
+    "object.\n"
     "\n"
-    "Made by asarray, array, empty, zeros, ones, full, arange, frombuffer and open. Slices, .T and\n"
+    "Made by asarray, array, empty, zeros, ones, full, arange, frombuffer and open. Slices, .T "
+    "and\n"
     "record fields are views of the same bytes; arithmetic gives new arrays.";
 
 std::vector<PyType_Slot> Slots() {

@@ -1,8 +1,8 @@
 // spanflow.Array in Python: a View, and for foreign bytes the lease that keeps them alive.
 //
 // Owns: its View (one reference to the Block) and one reference to the lease. Shape, strides and
-// dtype never change once the object exists, which is what lets getbuffer hand out pointers to them.
-// Threads: immutable but for the bytes; every access to bytes borrows the Block first.
+// dtype never change once the object exists, which is what lets getbuffer hand out pointers to
+// them. Threads: immutable but for the bytes; every access to bytes borrows the Block first.
 // Attached: always. Fails: ValueError once the array was closed.
 #pragma once
 
@@ -18,7 +18,7 @@ namespace spanflow::bindings {
 struct ArrayObject {
   PyObject_HEAD
   ModuleState* state;
-  PyObject* lease;      // null unless the bytes are foreign
+  PyObject* lease;  // null unless the bytes are foreign
   PyObject* weakrefs;
   array::View view;
 };

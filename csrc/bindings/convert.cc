@@ -6,8 +6,8 @@
 #include <limits>
 #include <string>
 
-#include "array/create.h"
 #include "array/copy.h"
+#include "array/create.h"
 #include "capi/error.h"
 
 namespace spanflow::bindings {
@@ -49,26 +49,39 @@ uint16_t FloatToBfloat16(float value) {
 
 Ref NativeToObject(Kind kind, const std::byte* item) {
   switch (kind) {
-    case Kind::kBool: return capi::Bool(Load<uint8_t>(item) != 0);
-    case Kind::kI8: return Check(PyLong_FromLong(Load<int8_t>(item)));
-    case Kind::kU8: return Check(PyLong_FromLong(Load<uint8_t>(item)));
-    case Kind::kI16: return Check(PyLong_FromLong(Load<int16_t>(item)));
-    case Kind::kU16: return Check(PyLong_FromLong(Load<uint16_t>(item)));
-    case Kind::kI32: return Check(PyLong_FromLong(Load<int32_t>(item)));
-    case Kind::kU32: return Check(PyLong_FromLong(Load<uint32_t>(item)));
-    case Kind::kI64: return Check(PyLong_FromLongLong(Load<int64_t>(item)));
-    case Kind::kU64: return Check(PyLong_FromUnsignedLongLong(Load<uint64_t>(item)));
+    case Kind::kBool:
+      return capi::Bool(Load<uint8_t>(item) != 0);
+    case Kind::kI8:
+      return Check(PyLong_FromLong(Load<int8_t>(item)));
+    case Kind::kU8:
+      return Check(PyLong_FromLong(Load<uint8_t>(item)));
+    case Kind::kI16:
+      return Check(PyLong_FromLong(Load<int16_t>(item)));
+    case Kind::kU16:
+      return Check(PyLong_FromLong(Load<uint16_t>(item)));
+    case Kind::kI32:
+      return Check(PyLong_FromLong(Load<int32_t>(item)));
+    case Kind::kU32:
+      return Check(PyLong_FromLong(Load<uint32_t>(item)));
+    case Kind::kI64:
+      return Check(PyLong_FromLongLong(Load<int64_t>(item)));
+    case Kind::kU64:
+      return Check(PyLong_FromUnsignedLongLong(Load<uint64_t>(item)));
     case Kind::kF16:
       return Check(PyFloat_FromDouble(PyFloat_Unpack2(reinterpret_cast<const char*>(item), 1)));
-    case Kind::kBF16: return Check(PyFloat_FromDouble(Bfloat16ToFloat(Load<uint16_t>(item))));
-    case Kind::kF32: return Check(PyFloat_FromDouble(Load<float>(item)));
-    case Kind::kF64: return Check(PyFloat_FromDouble(Load<double>(item)));
+    case Kind::kBF16:
+      return Check(PyFloat_FromDouble(Bfloat16ToFloat(Load<uint16_t>(item))));
+    case Kind::kF32:
+      return Check(PyFloat_FromDouble(Load<float>(item)));
+    case Kind::kF64:
+      return Check(PyFloat_FromDouble(Load<double>(item)));
     case Kind::kC64:
       return Check(PyComplex_FromDoubles(Load<float>(item), Load<float>(item + 4)));
     case Kind::kC128:
       return Check(PyComplex_FromDoubles(Load<double>(item), Load<double>(item + 8)));
     case Kind::kBytes:
-    case Kind::kRecord: break;
+    case Kind::kRecord:
+      break;
   }
   Raise(PyExc_SystemError, "not a numeric kind");
 }
@@ -162,19 +175,30 @@ void ObjectToNative(Kind kind, PyObject* object, std::byte* item) {
       capi::CheckStatus(truth);
       return Store<uint8_t>(item, truth != 0);
     }
-    case Kind::kI8: return StoreInteger<int8_t>(kind, object, item);
-    case Kind::kU8: return StoreInteger<uint8_t>(kind, object, item);
-    case Kind::kI16: return StoreInteger<int16_t>(kind, object, item);
-    case Kind::kU16: return StoreInteger<uint16_t>(kind, object, item);
-    case Kind::kI32: return StoreInteger<int32_t>(kind, object, item);
-    case Kind::kU32: return StoreInteger<uint32_t>(kind, object, item);
-    case Kind::kI64: return StoreInteger<int64_t>(kind, object, item);
-    case Kind::kU64: return StoreInteger<uint64_t>(kind, object, item);
-    case Kind::kF16: return StoreHalf(ToDouble(object), item);
+    case Kind::kI8:
+      return StoreInteger<int8_t>(kind, object, item);
+    case Kind::kU8:
+      return StoreInteger<uint8_t>(kind, object, item);
+    case Kind::kI16:
+      return StoreInteger<int16_t>(kind, object, item);
+    case Kind::kU16:
+      return StoreInteger<uint16_t>(kind, object, item);
+    case Kind::kI32:
+      return StoreInteger<int32_t>(kind, object, item);
+    case Kind::kU32:
+      return StoreInteger<uint32_t>(kind, object, item);
+    case Kind::kI64:
+      return StoreInteger<int64_t>(kind, object, item);
+    case Kind::kU64:
+      return StoreInteger<uint64_t>(kind, object, item);
+    case Kind::kF16:
+      return StoreHalf(ToDouble(object), item);
     case Kind::kBF16:
       return Store<uint16_t>(item, FloatToBfloat16(static_cast<float>(ToDouble(object))));
-    case Kind::kF32: return Store<float>(item, static_cast<float>(ToDouble(object)));
-    case Kind::kF64: return Store<double>(item, ToDouble(object));
+    case Kind::kF32:
+      return Store<float>(item, static_cast<float>(ToDouble(object)));
+    case Kind::kF64:
+      return Store<double>(item, ToDouble(object));
     case Kind::kC64:
     case Kind::kC128: {
       const Py_complex value = PyComplex_AsCComplex(object);
@@ -187,7 +211,8 @@ void ObjectToNative(Kind kind, PyObject* object, std::byte* item) {
       return Store<double>(item + 8, value.imag);
     }
     case Kind::kBytes:
-    case Kind::kRecord: break;
+    case Kind::kRecord:
+      break;
   }
   Raise(PyExc_SystemError, "not a numeric kind");
 }

@@ -102,14 +102,16 @@ Ref CopyOf(ModuleState* state, const array::View& view, const DType& dtype) {
 [[noreturn]] void RaiseNeedsCopy(PyObject* object, const char* why) {
   Raise(PyExc_ValueError,
         "copy=False cannot be kept for this %.200s: %s. Use copy=None to allow a copy where one is "
-        "needed", Py_TYPE(object)->tp_name, why);
+        "needed",
+        Py_TYPE(object)->tp_name, why);
 }
 
 Ref Converted(ModuleState* state, Ref array, const DType* wanted, CopyMode mode, PyObject* source) {
   const array::View& view = AsArray(array.get())->view;
   const bool cast = wanted != nullptr && !(*wanted == view.dtype());
   if (cast && mode == CopyMode::kNever) {
-    const std::string why = "its dtype is " + view.dtype().ToString() + ", not " + wanted->ToString();
+    const std::string why =
+        "its dtype is " + view.dtype().ToString() + ", not " + wanted->ToString();
     RaiseNeedsCopy(source, why.c_str());
   }
   if (!cast && mode != CopyMode::kAlways) return array;
@@ -219,7 +221,8 @@ Ref IntegerRange(ModuleState* state, PyObject* start, PyObject* stop, PyObject* 
 }
 
 Ref ArangeFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<4> kSignature("arange", {"start", "stop", "step", "dtype"}, 4, 1);
+  static constexpr capi::Signature<4> kSignature("arange", {"start", "stop", "step", "dtype"}, 4,
+                                                 1);
   auto [start, stop, step, dtype] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* state = StateOf(module);
   const Ref zero = Check(PyLong_FromLong(0)), one = Check(PyLong_FromLong(1));
@@ -252,8 +255,10 @@ Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs
   const auto [buffer, dtype, count_object, offset_object] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* state = StateOf(module);
   const DType type = Given(dtype) ? DTypeFromObject(state, dtype) : DType(Kind::kF64);
-  const Py_ssize_t count = Given(count_object) ? PyNumber_AsSsize_t(count_object, PyExc_ValueError) : -1;
-  const Py_ssize_t offset = Given(offset_object) ? PyNumber_AsSsize_t(offset_object, PyExc_ValueError) : 0;
+  const Py_ssize_t count =
+      Given(count_object) ? PyNumber_AsSsize_t(count_object, PyExc_ValueError) : -1;
+  const Py_ssize_t offset =
+      Given(offset_object) ? PyNumber_AsSsize_t(offset_object, PyExc_ValueError) : 0;
   if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
   if (!PyObject_CheckBuffer(buffer)) {
     Raise(PyExc_TypeError, "frombuffer() needs an object with a buffer, got %.200s",
@@ -308,7 +313,8 @@ base::Dims ShapeFromObject(PyObject* object) {
           PyTuple_GET_SIZE(items.get()));
   }
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
-    const Py_ssize_t extent = PyNumber_AsSsize_t(PyTuple_GET_ITEM(items.get(), i), PyExc_ValueError);
+    const Py_ssize_t extent =
+        PyNumber_AsSsize_t(PyTuple_GET_ITEM(items.get(), i), PyExc_ValueError);
     if (extent == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
     shape.push_back(extent);
   }
@@ -334,7 +340,8 @@ Ref AsArrayObject(ModuleState* state, PyObject* object, PyObject* dtype, PyObjec
   bool indirect = false;
   Ref array = Wrap(state, object, &indirect);
   if (indirect) {
-    if (mode == CopyMode::kNever) RaiseNeedsCopy(object, "its buffer has suboffsets (pointers to rows)");
+    if (mode == CopyMode::kNever)
+      RaiseNeedsCopy(object, "its buffer has suboffsets (pointers to rows)");
     return Converted(state, CopyOfIndirect(state, object), wanted, CopyMode::kIfNeeded, object);
   }
   if (array) return Converted(state, std::move(array), wanted, mode, object);
@@ -348,8 +355,10 @@ PyMethodDef create_functions[] = {
     {"asarray", FAST(AsArrayFunction),
      "asarray(obj, dtype=None, *, copy=None)\n--\n\n"
      "Wrap anything that exports a buffer, without copying.\n\n"
-     "copy=False never copies and raises ValueError where it would have to; copy=True always does;\n"
-     "None only if needed (another dtype, a list, a buffer of pointers). The address of the result\n"
+     "copy=False never copies and raises ValueError where it would have to; copy=True always "
+     "does;\n"
+     "None only if needed (another dtype, a list, a buffer of pointers). The address of the "
+     "result\n"
      "is the exporter's, and the exporter stays alive and locked as long as the array is open."},
     {"array", FAST(ArrayFunction),
      "array(obj, dtype=None, *, copy=True)\n--\n\nasarray that copies unless told otherwise."},

@@ -20,7 +20,7 @@ capi::Ref WrapOrNull(ModuleState* state, PyObject* object);
 
 base::Dims ShapeFromObject(PyObject* object);  // an int or a sequence of ints
 
-bool FortranFromObject(PyObject* order);     // null, None, 'C' or 'F'
+bool FortranFromObject(PyObject* order);  // null, None, 'C' or 'F'
 
 extern PyMethodDef create_functions[];
 

@@ -64,7 +64,8 @@ std::vector<int64_t> SubShape(PyObject* object) {
 
 // ("", "|V4"): how numpy.dtype.descr writes 4 bytes that belong to no field. -1 for anything else.
 int64_t PaddingOf(PyObject* name, PyObject* spec) {
-  if (!PyUnicode_Check(name) || PyUnicode_GET_LENGTH(name) != 0 || !PyUnicode_Check(spec)) return -1;
+  if (!PyUnicode_Check(name) || PyUnicode_GET_LENGTH(name) != 0 || !PyUnicode_Check(spec))
+    return -1;
   const std::string code = Text(spec);
   int64_t width = -1;
   if (!code.starts_with("|V")) return -1;
@@ -81,8 +82,10 @@ DType RecordFromList(ModuleState* state, PyObject* list, int depth) {
     const Ref entry = Ref::Borrow(PyList_GET_ITEM(list, i));
     if (!PyTuple_Check(entry.get()) || PyTuple_GET_SIZE(entry.get()) < 2 ||
         PyTuple_GET_SIZE(entry.get()) > 3) {
-      Raise(PyExc_TypeError, "a record dtype is a list of (name, dtype) or (name, dtype, shape); "
-                             "entry %zd is %R", i, entry.get());
+      Raise(PyExc_TypeError,
+            "a record dtype is a list of (name, dtype) or (name, dtype, shape); "
+            "entry %zd is %R",
+            i, entry.get());
     }
     PyObject* name = PyTuple_GET_ITEM(entry.get(), 0);
     PyObject* spec = PyTuple_GET_ITEM(entry.get(), 1);
@@ -91,7 +94,8 @@ DType RecordFromList(ModuleState* state, PyObject* list, int depth) {
     if (nbytes < 0) {
       Field field{Text(name), ReadDType(state, spec, depth + 1), offset, {}};
       if (field.name.empty()) field.name = "f" + std::to_string(i);
-      if (PyTuple_GET_SIZE(entry.get()) == 3) field.shape = SubShape(PyTuple_GET_ITEM(entry.get(), 2));
+      if (PyTuple_GET_SIZE(entry.get()) == 3)
+        field.shape = SubShape(PyTuple_GET_ITEM(entry.get(), 2));
       nbytes = capi::Take(field.CheckedNbytes());
       fields.push_back(std::move(field));
     }
@@ -115,7 +119,8 @@ DType RecordFromDict(ModuleState* state, PyObject* dict, int depth) {
   const Py_ssize_t count = PyTuple_GET_SIZE(names.get());
   if (PyTuple_GET_SIZE(formats.get()) != count ||
       (offsets && PyTuple_GET_SIZE(offsets.get()) != count)) {
-    Raise(PyExc_ValueError, "'names', 'formats' and 'offsets' of a record dtype must be equally long");
+    Raise(PyExc_ValueError,
+          "'names', 'formats' and 'offsets' of a record dtype must be equally long");
   }
   std::vector<Field> fields;
   int64_t end = 0;
@@ -178,9 +183,9 @@ DType FromType(PyTypeObject* type) {
   static constexpr struct {
     const char* c_name;
     Kind kind;
-  } kNumpyNames[] = {{"longlong", Kind::kI64},    {"ulonglong", Kind::kU64}, {"intc", Kind::kI32},
-                     {"uintc", Kind::kU32},       {"short", Kind::kI16},     {"ushort", Kind::kU16},
-                     {"byte", Kind::kI8},         {"ubyte", Kind::kU8},      {"long", Kind::kI64},
+  } kNumpyNames[] = {{"longlong", Kind::kI64}, {"ulonglong", Kind::kU64}, {"intc", Kind::kI32},
+                     {"uintc", Kind::kU32},    {"short", Kind::kI16},     {"ushort", Kind::kU16},
+                     {"byte", Kind::kI8},      {"ubyte", Kind::kU8},      {"long", Kind::kI64},
                      {"ulong", Kind::kU64}};
   for (const auto& known : kNumpyNames) {
     if (name == known.c_name) return DType(known.kind);
@@ -201,15 +206,17 @@ DType ReadDType(ModuleState* state, PyObject* object, int depth) {
   if (const Ref str = AttributeOrNull(object, "str"); str && PyUnicode_Check(str.get())) {
     return FromNumpyDType(state, object, str.get(), depth);
   }
-  Raise(PyExc_TypeError, "%R is not a dtype: give a name such as 'float32', a spanflow or NumPy "
-                         "dtype, or a list of (name, dtype) fields", object);
+  Raise(PyExc_TypeError,
+        "%R is not a dtype: give a name such as 'float32', a spanflow or NumPy "
+        "dtype, or a list of (name, dtype) fields",
+        object);
 }
 
 Ref Repr(PyObject* self) {
   const std::string text = ValueOf(self).ToString();
   const bool quoted = ValueOf(self).kind() != Kind::kRecord;
-  return Check(PyUnicode_FromFormat(quoted ? "spanflow.dtype('%s')" : "spanflow.dtype(%s)",
-                                    text.c_str()));
+  return Check(
+      PyUnicode_FromFormat(quoted ? "spanflow.dtype('%s')" : "spanflow.dtype(%s)", text.c_str()));
 }
 
 Ref Str(PyObject* self) { return Check(PyUnicode_FromString(ValueOf(self).ToString().c_str())); }
@@ -256,17 +263,19 @@ Ref GetName(PyObject* self, void*) {
 Ref GetStr(PyObject* self, void*) {
   return Check(PyUnicode_FromString(ValueOf(self).ArrayCode().c_str()));
 }
-Ref GetItemsize(PyObject* self, void*) { return Check(PyLong_FromLongLong(ValueOf(self).itemsize())); }
+Ref GetItemsize(PyObject* self, void*) {
+  return Check(PyLong_FromLongLong(ValueOf(self).itemsize()));
+}
 Ref GetFormat(PyObject* self, void*) { return Check(PyUnicode_FromString(ValueOf(self).format())); }
 Ref GetKind(PyObject* self, void*) {
   const Kind kind = ValueOf(self).kind();
-  const char letter = kind == Kind::kBool       ? 'b'
-                      : base::IsSigned(kind)    ? 'i'
-                      : base::IsUnsigned(kind)  ? 'u'
-                      : base::IsFloat(kind)     ? 'f'
-                      : base::IsComplex(kind)   ? 'c'
-                      : kind == Kind::kBytes    ? 'S'
-                                                : 'V';
+  const char letter = kind == Kind::kBool      ? 'b'
+                      : base::IsSigned(kind)   ? 'i'
+                      : base::IsUnsigned(kind) ? 'u'
+                      : base::IsFloat(kind)    ? 'f'
+                      : base::IsComplex(kind)  ? 'c'
+                      : kind == Kind::kBytes   ? 'S'
+                                               : 'V';
   return Check(PyUnicode_FromStringAndSize(&letter, 1));
 }
 Ref GetByteOrder(PyObject* self, void*) {
@@ -320,8 +329,8 @@ Ref Reduce(PyObject* self, PyObject*) {
   const DType& dtype = ValueOf(self);
   Ref spec;
   if (dtype.kind() != Kind::kRecord) {
-    spec = Check(PyUnicode_FromString((dtype.kind() == Kind::kBF16 ? dtype.Name()
-                                                                   : dtype.ArrayCode()).c_str()));
+    spec = Check(PyUnicode_FromString(
+        (dtype.kind() == Kind::kBF16 ? dtype.Name() : dtype.ArrayCode()).c_str()));
   } else {
     Ref names = GetNames(self, nullptr);
     Ref formats = Check(PyList_New(0)), offsets = Check(PyList_New(0));
@@ -333,8 +342,8 @@ Ref Reduce(PyObject* self, PyObject*) {
       capi::CheckStatus(
           PyList_Append(offsets.get(), Check(PyLong_FromLongLong(field.offset)).get()));
     }
-    spec = Check(Py_BuildValue("{sNsNsNsL}", "names", names.release(), "formats",
-                               formats.release(), "offsets", offsets.release(), "itemsize",
+    spec = Check(Py_BuildValue("{sNsNsNsL}", "names", names.release(), "formats", formats.release(),
+                               "offsets", offsets.release(), "itemsize",
                                static_cast<long long>(dtype.itemsize())));
   }
   return Check(Py_BuildValue("(O(N))", Py_TYPE(self), spec.release()));
@@ -348,18 +357,19 @@ PyGetSetDef getset[] = {
     {"itemsize", GETTER(GetItemsize), nullptr, "Bytes of one element.", nullptr},
     {"format", GETTER(GetFormat), nullptr, "The PEP 3118 format that arrays export.", nullptr},
     {"kind", GETTER(GetKind), nullptr, "One of 'b', 'i', 'u', 'f', 'c', 'S', 'V'.", nullptr},
-    {"byteorder", GETTER(GetByteOrder), nullptr, "'=' native, '>' big-endian, '|' neither.", nullptr},
-    {"isnative", GETTER(GetIsNative), nullptr, "Whether every part has native byte order.", nullptr},
+    {"byteorder", GETTER(GetByteOrder), nullptr, "'=' native, '>' big-endian, '|' neither.",
+     nullptr},
+    {"isnative", GETTER(GetIsNative), nullptr, "Whether every part has native byte order.",
+     nullptr},
     {"names", GETTER(GetNames), nullptr, "The field names of a record, else None.", nullptr},
-    {"fields", GETTER(GetFields), nullptr,
-     "name -> (dtype, offset, shape) of a record, else None.", nullptr},
+    {"fields", GETTER(GetFields), nullptr, "name -> (dtype, offset, shape) of a record, else None.",
+     nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMethodDef methods[] = {
-    {"newbyteorder", capi::Method<&NewByteOrder>(), METH_NOARGS,
-     "newbyteorder($self, /)\n--\n\nThe same dtype in the other byte order."},
-    {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"newbyteorder", capi::Method<&NewByteOrder>(), METH_NOARGS,
+                          "newbyteorder($self, /)\n--\n\nThe same dtype in the other byte order."},
+                         {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>("dtype(dtype)\n--\n\nWhat one element of an array is: a number, "

@@ -44,7 +44,8 @@ Mode ModeFrom(PyObject* object) {
   if (is("c")) return {false, memory::MapMode::kCopyOnWrite};
   Raise(PyExc_ValueError,
         "mode must be 'r' (read), 'r+' (read and write), 'w+' (new file) or 'c' (copy on write), "
-        "got %R", object);
+        "got %R",
+        object);
 }
 
 Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -104,8 +105,10 @@ PyMethodDef file_functions[] = {
      "open(path, mode='r', *, dtype=None, shape=None, offset=0, order='C')\n--\n\n"
      "Map a .npy file, or with dtype a raw file, without reading it.\n\n"
      "mode: 'r' read only, 'r+' writes go to the file, 'w+' a new .npy file of zeros (needs dtype\n"
-     "and shape), 'c' writes stay in memory. shape and offset (bytes) describe a raw file; without\n"
-     "shape it is one-dimensional and as long as the file. Raises OSError for files that cannot be\n"
+     "and shape), 'c' writes stay in memory. shape and offset (bytes) describe a raw file; "
+     "without\n"
+     "shape it is one-dimensional and as long as the file. Raises OSError for files that cannot "
+     "be\n"
      "opened, ValueError for a header or a size that does not fit the file, TypeError for a dtype\n"
      "that spanflow does not have."},
     {"save", capi::Method<&Save>(), METH_FASTCALL | METH_KEYWORDS,

@@ -59,9 +59,8 @@ Ref NewLease(ModuleState* state) {
 memory::BlockRef AddBlock(LeaseObject* lease, std::byte* data, const base::Layout& layout,
                           bool readonly) {
   const base::Extent extent = capi::Take(base::ExtentOf(layout));
-  auto* block = new (lease->block_storage)
-      ForeignBlock(data + extent.low, extent.high - extent.low, readonly, &lease->buffer,
-                   &lease->owner);
+  auto* block = new (lease->block_storage) ForeignBlock(data + extent.low, extent.high - extent.low,
+                                                        readonly, &lease->buffer, &lease->owner);
   lease->has_block = true;
   PyObject_GC_Track(reinterpret_cast<PyObject*>(lease));
   return memory::BlockRef::Share(block);

@@ -7,6 +7,7 @@
 #include "bindings/functions.h"
 #include "bindings/lease.h"
 #include "bindings/operation.h"
+#include "bindings/pipeline.h"
 #include "capi/entry.h"
 
 namespace spanflow::bindings {
@@ -21,9 +22,7 @@ struct ModuleSlot {
   ModuleState* state;
 };
 
-ModuleSlot* SlotOf(PyObject* module) {
-  return static_cast<ModuleSlot*>(PyModule_GetState(module));
-}
+ModuleSlot* SlotOf(PyObject* module) { return static_cast<ModuleSlot*>(PyModule_GetState(module)); }
 
 // Ends what native threads still do for this interpreter, while Python can still run.
 Ref CloseHub(PyObject* module, PyObject*) {
@@ -63,10 +62,11 @@ int Execute(PyObject* module) {
   state->array_type = MakeArrayType(module);
   AddDTypes(module, state);
   AddOperations(module, state);
-  for (PyMethodDef* table : {create_functions, file_functions, system_functions,
-                             lifecycle_functions}) {
+  for (PyMethodDef* table :
+       {create_functions, file_functions, system_functions, lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
+  AddPipeline(module, state);
   RegisterHooks(module);
   return 0;
 }
@@ -96,22 +96,26 @@ void Free(void* module) {
   SlotOf(object)->state = nullptr;
 }
 
-PyModuleDef_Slot slots[] = {
-    {Py_mod_exec, capi::Slot<&Execute>()},
+PyModuleDef_Slot slots[] = {{Py_mod_exec, capi::Slot<&Execute>()},
 #if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+                            {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+                            {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
-    {0, nullptr}};
+                            {0, nullptr}};
 
 }  // namespace
 
-PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT, "spanflow._core", "The native core of spanflow.", sizeof(ModuleSlot),
-    nullptr,               slots,            &Traverse,                      &Clear,
-    &Free};
+PyModuleDef module_def = {PyModuleDef_HEAD_INIT,
+                          "spanflow._core",
+                          "The native core of spanflow.",
+                          sizeof(ModuleSlot),
+                          nullptr,
+                          slots,
+                          &Traverse,
+                          &Clear,
+                          &Free};
 
 ModuleState* StateOf(PyObject* module) { return SlotOf(module)->state; }
 

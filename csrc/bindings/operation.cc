@@ -39,9 +39,7 @@ struct Operands {
   OperandType types[kMaxArity];
   int count = 0;
 
-  std::span<const OperandType> type_span() const {
-    return {types, static_cast<size_t>(count)};
-  }
+  std::span<const OperandType> type_span() const { return {types, static_cast<size_t>(count)}; }
 };
 
 Weak WeakOf(PyObject* scalar) {
@@ -95,7 +93,9 @@ void WidenComparedInts(Operands* operands) {
       const bool fits_unsigned =
           overflow > 0 && (PyLong_AsUnsignedLongLong(operand.scalar) != ~0ULL || !PyErr_Occurred());
       PyErr_Clear();
-      operands->types[i] = {overflow == 0 ? Kind::kI64 : fits_unsigned ? Kind::kU64 : Kind::kF64,
+      operands->types[i] = {overflow == 0   ? Kind::kI64
+                            : fits_unsigned ? Kind::kU64
+                                            : Kind::kF64,
                             Weak::kNone};
     }
   }
@@ -185,20 +185,17 @@ Ref Run(ModuleState* state, simd::Op op, Operands& operands, PyObject* out) {
   const std::span<const View> inputs(views, count);
   const base::Dims shape = BroadcastOf(inputs);
   if (out == nullptr || out == Py_None) {
-    View result =
-        capi::Take(array::Empty(DType(types.result), shape, false, AllFortran(inputs)));
-    capi::Check(RunDetached(result.layout.nbytes(), [&] {
-      return array::Elementwise(op, inputs, types.compute, result);
-    }));
+    View result = capi::Take(array::Empty(DType(types.result), shape, false, AllFortran(inputs)));
+    capi::Check(RunDetached(result.layout.nbytes(),
+                            [&] { return array::Elementwise(op, inputs, types.compute, result); }));
     return ScalarOrArray(state, std::move(result));
   }
   const Ref target = OutArray(state, out);
   const View& result = AsArray(target.get())->view;
   CheckOutShape(info.name, result, shape);
   CheckOut(info.name, result, types.result);
-  capi::Check(RunDetached(result.layout.nbytes(), [&] {
-    return array::Elementwise(op, inputs, types.compute, result);
-  }));
+  capi::Check(RunDetached(result.layout.nbytes(),
+                          [&] { return array::Elementwise(op, inputs, types.compute, result); }));
   return Ref::Borrow(out);
 }
 
@@ -241,7 +238,8 @@ Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nar
       const auto values = kBinary.Parse(args, nargs, kwnames);
       return ApplyOperation(self->state, op, std::span(values).first(2), values[2]);
     }
-    default: break;
+    default:
+      break;
   }
   if (op == simd::Op::kClip) {
     auto values = kClip.Parse(args, nargs, kwnames);
@@ -256,8 +254,8 @@ Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nar
 
 Ref CallReduction(OperationObject* self, PyObject* const* args, Py_ssize_t nargs,
                   PyObject* kwnames) {
-  static constexpr capi::Signature<5> kSignature(
-      "reduction", {"a", "axis", "out", "keepdims", "ddof"}, 2, 1);
+  static constexpr capi::Signature<5> kSignature("reduction",
+                                                 {"a", "axis", "out", "keepdims", "ddof"}, 2, 1);
   const auto [a, axis, out, keepdims, ddof] = kSignature.Parse(args, nargs, kwnames);
   ReductionCall call{axis, out};
   if (keepdims != nullptr) call.keepdims = PyObject_IsTrue(keepdims) == 1;
@@ -285,16 +283,20 @@ Ref GetDoc(PyObject* self, void*) {
   if (operation->is_reduction) {
     return Check(PyUnicode_FromFormat(
         "%s(a, axis=None, *, out=None, keepdims=False%s)\n\nReduces to %s.\n\n"
-        "axis is None for all elements, an int or a tuple of ints.", name,
-        operation->reduction() >= simd::Reduction::kVar ? ", ddof=0" : "", SummaryOf(operation)));
+        "axis is None for all elements, an int or a tuple of ints.",
+        name, operation->reduction() >= simd::Reduction::kVar ? ", ddof=0" : "",
+        SummaryOf(operation)));
   }
   static constexpr const char* kArguments[] = {"x", "x1, x2", "condition, x, y"};
   const int arity = simd::InfoOf(operation->op()).arity;
-  const char* arguments = operation->op() == simd::Op::kClip ? "x, lower, upper" : kArguments[arity - 1];
-  return Check(PyUnicode_FromFormat(
-      "%s(%s, out=None)\n\nElementwise: %s.\n\n"
-      "Operands broadcast; dtypes promote as NumPy's do. out may be any array of the result's shape "
-      "and may overlap the operands.", name, arguments, SummaryOf(operation)));
+  const char* arguments =
+      operation->op() == simd::Op::kClip ? "x, lower, upper" : kArguments[arity - 1];
+  return Check(
+      PyUnicode_FromFormat("%s(%s, out=None)\n\nElementwise: %s.\n\n"
+                           "Operands broadcast; dtypes promote as NumPy's do. out may be any array "
+                           "of the result's shape "
+                           "and may overlap the operands.",
+                           name, arguments, SummaryOf(operation)));
 }
 Ref GetKind(PyObject* self, void*) {
   return Check(PyUnicode_FromString(AsOperation(self)->is_reduction ? "reduction" : "elementwise"));
@@ -393,9 +395,8 @@ Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* obje
   const array::AxisSet axes = AxesFromObject(call.axis, view.ndim());
   const base::Dims shape = array::ReducedShape(view.layout.shape, axes, call.keepdims);
   const auto run = [&](const View& out) {
-    capi::Check(RunDetached(view.layout.nbytes(), [&] {
-      return array::Reduce(reduction, view, axes, call.ddof, out);
-    }));
+    capi::Check(RunDetached(view.layout.nbytes(),
+                            [&] { return array::Reduce(reduction, view, axes, call.ddof, out); }));
   };
   if (call.out == nullptr || call.out == Py_None) {
     if (shape.empty()) {  // one number needs no array

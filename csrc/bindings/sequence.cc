@@ -107,9 +107,10 @@ class SequenceReader {
       (void)PyLong_AsLongLongAndOverflow(object, &overflow);
       return DType(overflow > 0 ? Kind::kU64 : Kind::kI64);
     }
-    Raise(PyExc_TypeError,
-          "cannot make an array of %.200s: arrays hold bool, int, float, complex, bytes and records",
-          Py_TYPE(object)->tp_name);
+    Raise(
+        PyExc_TypeError,
+        "cannot make an array of %.200s: arrays hold bool, int, float, complex, bytes and records",
+        Py_TYPE(object)->tp_name);
   }
 
   void Meet(const DType& dtype) {
@@ -149,10 +150,9 @@ class SequenceReader {
       RaiseRagged(axis, PyTuple_GET_SIZE(items.get()));
     }
     if (view.ndim() == 1 && FillFlat(items.get(), view)) return;
-    base::Layout inner{view.dtype(),
-                       base::Dims(std::span(view.layout.shape.begin() + 1, view.layout.shape.end())),
-                       base::Dims(std::span(view.layout.strides.begin() + 1,
-                                            view.layout.strides.end()))};
+    base::Layout inner{
+        view.dtype(), base::Dims(std::span(view.layout.shape.begin() + 1, view.layout.shape.end())),
+        base::Dims(std::span(view.layout.strides.begin() + 1, view.layout.strides.end()))};
     for (int64_t i = 0; i < shape_[axis]; ++i) {
       Fill(PyTuple_GET_ITEM(items.get(), i), view.With(inner, i * view.layout.strides[0]));
     }
@@ -184,7 +184,8 @@ Ref ArrayFromSequence(ModuleState* state, PyObject* object, const DType* dtype) 
   if (PyUnicode_Check(object) || PyDict_Check(object) || PyAnySet_Check(object)) {
     Raise(PyExc_TypeError,
           "cannot make an array of %.200s: give an object with a buffer, a number, or a list of "
-          "numbers", Py_TYPE(object)->tp_name);
+          "numbers",
+          Py_TYPE(object)->tp_name);
   }
   return SequenceReader(state, dtype).Read(object);
 }

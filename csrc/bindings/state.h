@@ -21,6 +21,7 @@ struct ModuleState {
   PyTypeObject* dtype_type = nullptr;
   PyTypeObject* lease_type = nullptr;
   PyTypeObject* operation_type = nullptr;
+  PyTypeObject* run_type = nullptr;
   PyObject* pipeline_error = nullptr;
   std::array<PyObject*, base::kNumKinds> dtypes{};  // native scalars, "sf.float32" and friends
   std::shared_ptr<capi::Hub> hub;
@@ -28,10 +29,13 @@ struct ModuleState {
   // Visits every Python object above.
   template <class Visit>
   int ForEach(Visit&& visit) {
-    PyObject** const objects[] = {
-        reinterpret_cast<PyObject**>(&array_type),     reinterpret_cast<PyObject**>(&iterator_type),
-        reinterpret_cast<PyObject**>(&dtype_type),     reinterpret_cast<PyObject**>(&lease_type),
-        reinterpret_cast<PyObject**>(&operation_type), &pipeline_error};
+    PyObject** const objects[] = {reinterpret_cast<PyObject**>(&array_type),
+                                  reinterpret_cast<PyObject**>(&iterator_type),
+                                  reinterpret_cast<PyObject**>(&dtype_type),
+                                  reinterpret_cast<PyObject**>(&lease_type),
+                                  reinterpret_cast<PyObject**>(&operation_type),
+                                  reinterpret_cast<PyObject**>(&run_type),
+                                  &pipeline_error};
     for (PyObject** object : objects) {
       if (const int result = visit(*object); result != 0) return result;
     }

@@ -3,13 +3,13 @@
 #include <vector>
 
 #include "array/create.h"
+#include "array/promote.h"
 #include "array/reduce.h"
 #include "bindings/array_object.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "bindings/functions.h"
 #include "bindings/operation.h"
-#include "array/promote.h"
 #include "capi/args.h"
 #include "capi/entry.h"
 #include "memory/heap.h"
@@ -65,12 +65,11 @@ Ref SetNumThreads(PyObject*, PyObject* count) {
 
 Ref MemoryStats(PyObject*, PyObject*) {
   const memory::HeapStats stats = memory::GetHeapStats();
-  return Check(Py_BuildValue(
-      "{sLsLsLsLsL}", "live_bytes", static_cast<long long>(stats.live_bytes), "peak_bytes",
-      static_cast<long long>(stats.peak_bytes), "live_blocks",
-      static_cast<long long>(stats.live_blocks), "cached_bytes",
-      static_cast<long long>(stats.cached_bytes), "peak_rss",
-      static_cast<long long>(platform::PeakResidentBytes())));
+  return Check(Py_BuildValue("{sLsLsLsLsL}", "live_bytes", static_cast<long long>(stats.live_bytes),
+                             "peak_bytes", static_cast<long long>(stats.peak_bytes), "live_blocks",
+                             static_cast<long long>(stats.live_blocks), "cached_bytes",
+                             static_cast<long long>(stats.cached_bytes), "peak_rss",
+                             static_cast<long long>(platform::PeakResidentBytes())));
 }
 
 Ref TrimMemory(PyObject*, PyObject*) {
@@ -83,17 +82,17 @@ Ref TrimMemory(PyObject*, PyObject*) {
 
 Ref Machine(PyObject*, PyObject*) {
   const platform::CacheSizes& caches = platform::Caches();
-  return Check(Py_BuildValue(
-      "{sisLsLsLsLss}", "cores", platform::UsableCores(), "memory",
-      static_cast<long long>(platform::UsableMemory()), "l1d",
-      static_cast<long long>(caches.l1_data), "l2", static_cast<long long>(caches.l2),
-      "last_level_cache", static_cast<long long>(caches.last_level), "allocator",
+  return Check(Py_BuildValue("{sisLsLsLsLss}", "cores", platform::UsableCores(), "memory",
+                             static_cast<long long>(platform::UsableMemory()), "l1d",
+                             static_cast<long long>(caches.l1_data), "l2",
+                             static_cast<long long>(caches.l2), "last_level_cache",
+                             static_cast<long long>(caches.last_level), "allocator",
 #ifdef SPANFLOW_SYSTEM_ALLOCATOR
-      "system"
+                             "system"
 #else
-      "mimalloc"
+                              "mimalloc"
 #endif
-      ));
+                             ));
 }
 
 // Several reductions of all elements in one pass: what `describe` stands on.
@@ -120,9 +119,8 @@ Ref ReduceMany(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
     outs[i] = capi::Take(array::Empty(
         base::DType(capi::Take(array::ResolveReduction(reductions[i], view.dtype().kind()))), {}));
   }
-  capi::Check(RunDetached(view.layout.nbytes(), [&] {
-    return array::ReduceMany(reductions, view, ddof, outs);
-  }));
+  capi::Check(RunDetached(view.layout.nbytes(),
+                          [&] { return array::ReduceMany(reductions, view, ddof, outs); }));
   Ref results = Check(PyTuple_New(static_cast<Py_ssize_t>(count)));
   for (size_t i = 0; i < count; ++i) {
     PyTuple_SET_ITEM(results.get(), static_cast<Py_ssize_t>(i),

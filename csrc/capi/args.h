@@ -51,9 +51,7 @@ class Signature {
   }
 
  private:
-  SignatureInfo info() const {
-    return {function_, names_.data(), kCount, positional_, required_};
-  }
+  SignatureInfo info() const { return {function_, names_.data(), kCount, positional_, required_}; }
 
   std::array<const char*, kCount> names_;
   const char* function_;

@@ -9,17 +9,25 @@ namespace {
 
 PyObject* TypeOf(base::Code code) {
   switch (code) {
-    case base::Code::kValue: return PyExc_ValueError;
-    case base::Code::kType: return PyExc_TypeError;
-    case base::Code::kIndex: return PyExc_IndexError;
-    case base::Code::kOs: return PyExc_OSError;
-    case base::Code::kMemory: return PyExc_MemoryError;
-    case base::Code::kBuffer: return PyExc_BufferError;
-    case base::Code::kTimeout: return PyExc_TimeoutError;
+    case base::Code::kValue:
+      return PyExc_ValueError;
+    case base::Code::kType:
+      return PyExc_TypeError;
+    case base::Code::kIndex:
+      return PyExc_IndexError;
+    case base::Code::kOs:
+      return PyExc_OSError;
+    case base::Code::kMemory:
+      return PyExc_MemoryError;
+    case base::Code::kBuffer:
+      return PyExc_BufferError;
+    case base::Code::kTimeout:
+      return PyExc_TimeoutError;
     case base::Code::kOk:
     case base::Code::kCancelled:
     case base::Code::kRuntime:
-    case base::Code::kPipeline: return PyExc_RuntimeError;
+    case base::Code::kPipeline:
+      return PyExc_RuntimeError;
   }
   return PyExc_SystemError;
 }
@@ -27,11 +35,10 @@ PyObject* TypeOf(base::Code code) {
 // OSError(errno, message, path) picks the subclass (FileNotFoundError, …) itself.
 void SetOsError(const base::Status& status) {
   const char* path = status.path().c_str();
-  PyObject* arguments =
-      status.path().empty()
-          ? Py_BuildValue("(is)", status.os_error(), status.message().c_str())
-          : Py_BuildValue("(isN)", status.os_error(), status.message().c_str(),
-                          PyUnicode_DecodeFSDefault(path));
+  PyObject* arguments = status.path().empty()
+                            ? Py_BuildValue("(is)", status.os_error(), status.message().c_str())
+                            : Py_BuildValue("(isN)", status.os_error(), status.message().c_str(),
+                                            PyUnicode_DecodeFSDefault(path));
   if (arguments == nullptr) return;
   PyObject* error = PyObject_CallObject(PyExc_OSError, arguments);
   Py_DECREF(arguments);

@@ -37,7 +37,7 @@ class Map final : public Stage {
     SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
     SPANFLOW_ASSIGN(View result, operation_.Apply(*chunk, context, true));
     if (!operation_.KeepsRows(*chunk, result)) chunk->rows = Chunk::kNoRows;
-    chunk->Replace({std::move(result), nullptr, true});
+    chunk->Replace(Part(std::move(result), nullptr, true));
     context.Emit(std::move(item));
     return Status::Ok();
   }
@@ -74,29 +74,27 @@ class Filter final : public Stage {
       if (IsTrue(mask)) context.Emit(std::move(item));
       return Status::Ok();
     }
-    SPANFLOW_TRY(Select(chunk, mask, context));
+    SPANFLOW_TRY(SelectRows(chunk, mask, context));
     context.Emit(std::move(item));
     return Status::Ok();
   }
 
  private:
-  static Status Select(Chunk* chunk, const View& mask, Context& context) {
-    for (int i = 0; i < chunk->size(); ++i) {
-      SPANFLOW_ASSIGN(View view, array::Compress((*chunk)[i].view, mask, kAlone));
-      SPANFLOW_TRY(context.budget()->CheckItem(view.layout.nbytes()));
-      const int64_t nbytes = view.layout.nbytes();
-      view.block = WithCredit(std::move(view.block), Credit::Take(context.budget(), nbytes));
-      (*chunk)[i] = {std::move(view), nullptr, true};
-    }
-    chunk->rows = Chunk::kNoRows;
-    chunk->credit = {};
-    return Status::Ok();
-  }
-
   const Operation predicate_;
 };
 
 }  // namespace
+
+Status SelectRows(Chunk* chunk, const View& mask, Context& context) {
+  for (int i = 0; i < chunk->size(); ++i) {
+    SPANFLOW_ASSIGN(View selected, array::Compress((*chunk)[i].view, mask, kAlone));
+    SPANFLOW_ASSIGN(selected, context.Charged(std::move(selected)));
+    (*chunk)[i] = Part(std::move(selected), nullptr, true);
+  }
+  chunk->rows = Chunk::kNoRows;
+  chunk->credit = {};
+  return Status::Ok();
+}
 
 std::shared_ptr<const Stage> MapStage(Operation operation) {
   return std::make_shared<Map>(std::move(operation));

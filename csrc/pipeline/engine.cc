@@ -19,9 +19,7 @@ thread_local const Engine* engine_of_this_thread = nullptr;
 
 constexpr int64_t kMaxTokens = 256;
 
-int64_t MemoryLimit(int64_t asked) {
-  return asked > 0 ? asked : platform::UsableMemory() / 4;
-}
+int64_t MemoryLimit(int64_t asked) { return asked > 0 ? asked : platform::UsableMemory() / 4; }
 
 }  // namespace
 
@@ -32,12 +30,12 @@ int64_t Now() {
 }
 
 Engine::Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_ptr<Budget> budget)
-    : pipeline_(pipeline),
-      threads_(options.threads > 0 ? std::min(options.threads, runtime::kMaxThreads)
+    : threads_(options.threads > 0 ? std::min(options.threads, runtime::kMaxThreads)
                                    : runtime::NumThreads()),
       forks_(runtime::ForkCount()),
       budget_(std::move(budget)),
       work_(budget_->freed()),
+      pipeline_(pipeline),
       limit_is_fixed_(pipeline.prefetch >= 0) {
   const int64_t limit = limit_is_fixed_ ? threads_ + pipeline.prefetch : 2 * threads_ + 2;
   limit_ = limit;
@@ -51,8 +49,8 @@ Result<std::unique_ptr<Engine>> Engine::Make(const Pipeline& pipeline, const Run
   std::unique_ptr<Engine> engine(new Engine(pipeline, options, std::move(budget)));
   SPANFLOW_TRY(engine->Open());
   engine->started_at_ = Now();
-  engine->consumer_ = std::make_unique<Worker>(&engine->cancel_, engine->budget_,
-                                               engine->stages_.size() + 1);
+  engine->consumer_ =
+      std::make_unique<Worker>(&engine->cancel_, engine->budget_, engine->stages_.size() + 1);
   for (int i = 1; i < engine->threads_; ++i) {
     if (!engine->StartThread()) break;  // the threads that there are do the work
   }
@@ -89,8 +87,12 @@ bool Engine::StartThread() {
   if (exit_.load()) return false;
   workers_.push_back(std::make_unique<Worker>(&cancel_, budget_, stages_.size() + 1));
   Worker& worker = *workers_.back();
+  working_.fetch_add(1);
   auto thread = platform::Thread::Start("spanflow-run", [this, &worker] { WorkerMain(worker); });
-  if (!thread.ok()) return false;
+  if (!thread.ok()) {
+    working_.fetch_sub(1);
+    return false;
+  }
   crew_.push_back(*std::move(thread));
   return true;
 }
@@ -113,6 +115,8 @@ void Engine::WorkerMain(Worker& worker) {
   worker.items.clear();
   worker.batch.clear();
   worker.local_ = nullptr;
+  working_.fetch_sub(1);
+  thread_ended_.NotifyAll();
 }
 
 bool Engine::Work(Worker& worker) {
@@ -161,10 +165,10 @@ void Engine::Cancel() {
   End();
 }
 
-void Engine::Stop() {
-  if (Forked()) return;
+bool Engine::Stop() {
+  if (Forked()) return false;
   Cancel();
-  if (OnOwnThread()) return;
+  if (OnOwnThread()) return false;
   const std::lock_guard stopping(stop_mutex_);
   std::vector<platform::Thread> crew;
   {
@@ -172,7 +176,12 @@ void Engine::Stop() {
     crew.swap(crew_);
   }
   for (platform::Thread& thread : crew) thread.Join();
-  DropOutput();
+  return LetGo();
+}
+
+bool Engine::AwaitEnd(std::chrono::milliseconds time) {
+  if (Forked()) return true;
+  return thread_ended_.WaitFor(time, [this] { return working_.load() == 0; });
 }
 
 RunStats Engine::Stats() const {
@@ -195,6 +204,7 @@ RunStats Engine::Stats() const {
   }
   const auto add = [&stats](const Worker& worker) {
     stats.idle_ns += worker.idle_ns.load(std::memory_order_relaxed);
+    stats.bytes_made += worker.bytes_made_.load(std::memory_order_relaxed);
     for (size_t i = 0; i < stats.stages.size(); ++i) {
       const StageCounters& from = worker.counters[i];
       StageStats& to = stats.stages[i];
@@ -227,9 +237,11 @@ Run::~Run() {
 }
 
 Delivery Run::Next(Caller& caller) { return engine_->Next(caller); }
+bool Run::TryNext(Delivery* delivery) { return engine_->TryNext(delivery); }
+bool Run::AwaitEnd(std::chrono::milliseconds time) { return engine_->AwaitEnd(time); }
 void Run::Close() { engine_->Close(); }
 void Run::Cancel() { engine_->Cancel(); }
-void Run::Stop() { engine_->Stop(); }
+bool Run::Stop() { return engine_->Stop(); }
 bool Run::OnOwnThread() const { return engine_->OnOwnThread(); }
 RunStats Run::Stats() const { return engine_->Stats(); }
 

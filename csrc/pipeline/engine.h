@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -67,9 +68,11 @@ class Engine {
   ~Engine();
 
   Delivery Next(Caller& caller);
+  bool TryNext(Delivery* delivery);
   void Close();
   void Cancel();
-  void Stop();
+  bool Stop();
+  bool AwaitEnd(std::chrono::milliseconds time);
   bool OnOwnThread() const;
   bool Forked() const;  // in a child process, where the threads are not
   RunStats Stats() const;
@@ -81,8 +84,8 @@ class Engine {
   struct alignas(64) Slot {
     std::atomic<uint32_t> state{0};  // Phase, and where a token waits, the stage << 8
     bool granted = false;            // its turn has come: it holds the serial stage already
-    bool last = false;               // the end token: comes after all items, carries what was held back
-    size_t taken = 0;                // items that the consumer has
+    bool last = false;  // the end token: comes after all items, carries what was held back
+    size_t taken = 0;   // items that the consumer has
     int64_t parked_at = 0;
     Items items;
     std::unique_ptr<Error> error;
@@ -159,7 +162,7 @@ class Engine {
   void Complete(Worker& worker, int64_t token);
   bool TakeOutput(Delivery* delivery);
   bool TakeOutputLocked(Delivery* delivery);
-  void DropOutput();
+  bool LetGo();
   bool OutputReady();
   bool Help(Caller& caller);
   void Wait(bool may_help);
@@ -169,11 +172,11 @@ class Engine {
   void FailNow(std::unique_ptr<Error> error);
 
   // Fixed once the run has begun.
-  const Pipeline pipeline_;  // what the opened source and stages refer to
   const int threads_;
   const uint64_t forks_;
   const std::shared_ptr<Budget> budget_;
   runtime::Event& work_;  // the budget's event: what threads of the run wait for
+  Pipeline pipeline_;     // what the opened source and stages refer to
   std::string source_name_;
   Mode source_mode_ = Mode::kSerialInOrder;
   std::unique_ptr<SourceRun> source_;
@@ -217,12 +220,14 @@ class Engine {
   std::atomic<bool> exit_{false};      // threads of the run shall end
   runtime::CancelToken cancel_;
 
-  std::atomic<bool> helping_{false};   // a consumer works on the run
-  bool was_slow_ = false;              // its last piece of work took long; under helping_
+  std::atomic<bool> helping_{false};    // a consumer works on the run
+  bool was_slow_ = false;               // its last piece of work took long; under helping_
   std::atomic<bool> full_crew_{false};  // threads_ threads of its own: consumers need not help
   std::atomic<int64_t> consumer_wait_ns_{0};
   std::atomic<int64_t> ended_at_{0};
   std::unique_ptr<Worker> consumer_;
+  std::atomic<int> working_{0};  // threads of its own that have not ended
+  runtime::Event thread_ended_;
   std::mutex stop_mutex_;  // one Stop at a time
   mutable std::mutex crew_mutex_;
   std::vector<std::unique_ptr<Worker>> workers_;

@@ -14,8 +14,8 @@ namespace spanflow::pipeline {
 namespace {
 
 using array::View;
-using base::DType;
 using base::Dims;
+using base::DType;
 using base::Kind;
 using base::Result;
 using base::Status;
@@ -48,8 +48,7 @@ class AccumulateRun final : public StageRun {
   Status Process(Item item, Context& context) override {
     SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
     if (chunk->size() != 1) {
-      return Status::Type("reduce takes one array; the chunk has " +
-                          std::to_string(chunk->size()));
+      return Status::Type("reduce takes one array; the chunk has " + std::to_string(chunk->size()));
     }
     const View& view = (*chunk)[0].view;
     auto partial = std::make_unique<Partial>();
@@ -118,8 +117,8 @@ class MergeRun final : public StageRun {
     SPANFLOW_TRY(array::FinishAccumulators(reductions_, total_.kind, total_.accumulators,
                                            total_.count, ddof_, outs));
     auto chunk = std::make_unique<Chunk>();
-    (*chunk)[0] = {outs[0], nullptr};
-    for (size_t i = 1; i < outs.size(); ++i) chunk->Append({outs[i], nullptr});
+    (*chunk)[0] = Part(outs[0]);
+    for (size_t i = 1; i < outs.size(); ++i) chunk->Append(Part(outs[i]));
     context.Emit(std::move(chunk));
     return Status::Ok();
   }
@@ -231,8 +230,10 @@ class CollectRun final : public StageRun {
     auto chunk = std::make_unique<Chunk>();
     chunk->is_tuple = is_tuple_;
     for (size_t i = 0; i < parts_.size(); ++i) {
-      if (i == 0) (*chunk)[0] = {parts_[i].Take(), nullptr};
-      else chunk->Append({parts_[i].Take(), nullptr});
+      if (i == 0)
+        (*chunk)[0] = Part(parts_[i].Take());
+      else
+        chunk->Append(Part(parts_[i].Take()));
     }
     context.Emit(std::move(chunk));
     return Status::Ok();

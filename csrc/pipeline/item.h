@@ -39,6 +39,19 @@ using Items = std::vector<Item>;
 // One array of a chunk, and what keeps its bytes alive if the block alone does not (the bytes of a
 // Python exporter live as long as the exporter).
 struct Part {
+  Part() = default;
+  Part(array::View a, std::shared_ptr<void> keeper = nullptr, bool is_fresh = false)  // NOLINT
+      : view(std::move(a)), keep(std::move(keeper)), fresh(is_fresh) {}
+  Part(const Part&) = default;
+  Part(Part&&) = default;
+  Part& operator=(Part other) {
+    std::swap(view, other.view);
+    std::swap(keep, other.keep);
+    fresh = other.fresh;
+    return *this;
+  }
+  ~Part() { view.block = {}; }  // before what the block may live in
+
   array::View view;
   std::shared_ptr<void> keep;
   bool fresh = false;  // made by a stage of this run for this item alone: may be written in place

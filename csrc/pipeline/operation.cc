@@ -60,7 +60,8 @@ bool Fits(const Scalar& scalar, Kind kind) {
     return kind == Kind::kU64 || (*value >> 63) == 0;
   }
   const auto* value = std::get_if<int64_t>(&scalar);
-  if (value == nullptr || bits == 64) return value == nullptr || base::IsSigned(kind) || *value >= 0;
+  if (value == nullptr || bits == 64)
+    return value == nullptr || base::IsSigned(kind) || *value >= 0;
   const int64_t half = int64_t{1} << (bits - 1);
   if (base::IsSigned(kind)) return *value >= -half && *value < half;
   return *value >= 0 && *value < 2 * half;
@@ -117,14 +118,14 @@ Status Bind(const Chunk& chunk, const Operand& operand, Call* call) {
     return Status::Ok();
   }
   if (chunk.rows == Chunk::kNoRows) {
-    return Status::Value("aligned() needs chunks that still stand for rows of the source; a stage "
-                         "before this one dropped or reduced rows");
+    return Status::Value(
+        "aligned() needs chunks that still stand for rows of the source; a stage "
+        "before this one dropped or reduced rows");
   }
   if (chunk.first_row + chunk.rows > view.layout.shape[0]) {
     return Status::Value("aligned() array has " + std::to_string(view.layout.shape[0]) +
-                         " rows, but the chunk stands for rows " +
-                         std::to_string(chunk.first_row) + " to " +
-                         std::to_string(chunk.first_row + chunk.rows));
+                         " rows, but the chunk stands for rows " + std::to_string(chunk.first_row) +
+                         " to " + std::to_string(chunk.first_row + chunk.rows));
   }
   bound.view = RowsOf(view, chunk.first_row, chunk.rows);
   return Status::Ok();
@@ -238,8 +239,7 @@ Result<View> Operation::Apply(const Chunk& chunk, Context& context, bool reuse) 
 
 bool Operation::KeepsRows(const Chunk& chunk, const View& result) const {
   const View& view = chunk[0].view;
-  if (chunk.rows == Chunk::kNoRows || result.ndim() == 0 ||
-      result.layout.shape[0] != chunk.rows) {
+  if (chunk.rows == Chunk::kNoRows || result.ndim() == 0 || result.layout.shape[0] != chunk.rows) {
     return false;
   }
   const auto* work = std::get_if<ReduceAxes>(&work_);

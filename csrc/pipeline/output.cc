@@ -11,9 +11,9 @@ namespace {
 using base::Status;
 
 // A consumer that works on an item cannot answer Ctrl-C, so it leaves long ones to other threads.
-constexpr int64_t kLongWork = 20'000'000;       // ns
-constexpr int64_t kLargeItem = 32 << 20;        // bytes: may take that long
-constexpr int64_t kAskInterval = 40'000'000;    // ns between two Caller::Interrupted
+constexpr int64_t kLongWork = 20'000'000;     // ns
+constexpr int64_t kLargeItem = 32 << 20;      // bytes: may take that long
+constexpr int64_t kAskInterval = 40'000'000;  // ns between two Caller::Interrupted
 constexpr std::chrono::milliseconds kWaitSlice{40};
 
 }  // namespace
@@ -86,12 +86,22 @@ void Engine::FailNow(std::unique_ptr<Error> error) {
   out_.NotifyAll();
 }
 
-// Drops what the consumer will never take, so that its memory is free once the threads are gone.
-void Engine::DropOutput() {
-  if (helping_.exchange(true)) return;  // a consumer is still at work: it goes with the run
-  const std::lock_guard lock(head_mutex_);
-  for (Slot& slot : ring_) slot.items.clear();
+// Once the threads are gone: drops all that the run borrows and what the consumer will never take.
+// False while a consumer is still at work; then it goes with the run.
+bool Engine::LetGo() {
+  if (helping_.exchange(true)) return false;
+  {
+    const std::lock_guard lock(head_mutex_);
+    for (Slot& slot : ring_) {
+      slot.items.clear();
+      slot.error = nullptr;
+    }
+  }
+  source_ = nullptr;
+  for (const auto& cell : stages_) cell->run = nullptr;
+  pipeline_ = {};
   helping_.store(false);
+  return true;
 }
 
 bool Engine::TakeOutput(Delivery* delivery) {
@@ -137,7 +147,7 @@ bool Engine::TakeOutputLocked(Delivery* delivery) {
 bool Engine::Help(Caller& caller) {
   if (full_crew_.load() || helping_.exchange(true)) return false;
   Worker& worker = *consumer_;
-  if (source_mode_ == Mode::kParallel && end_.load() > tail_.load() &&
+  if (!exit_.load() && source_mode_ == Mode::kParallel && end_.load() > tail_.load() &&
       source_->BytesOf(tail_.load()) > kLargeItem) {
     ExpandCrew();
   }
@@ -163,17 +173,23 @@ void Engine::Wait(bool may_help) {
   consumer_wait_ns_.fetch_add(Now() - begun, std::memory_order_relaxed);
 }
 
+bool Engine::TryNext(Delivery* delivery) {
+  if (Forked()) {
+    delivery->kind = Delivery::Kind::kFailed;
+    delivery->error = std::make_unique<Error>();
+    delivery->error->status = Status(
+        base::Code::kPipeline, "the run was started before this process was forked: start it anew");
+    return true;
+  }
+  if (!OutputReady() || !TakeOutput(delivery)) return false;
+  if (delivery->kind == Delivery::Kind::kItem) delivery->item->credit = {};
+  return true;
+}
+
 Delivery Engine::Next(Caller& caller) {
   Delivery delivery;
-  if (Forked()) {
-    delivery.kind = Delivery::Kind::kFailed;
-    delivery.error = std::make_unique<Error>();
-    delivery.error->status = Status(
-        base::Code::kPipeline, "the run was started before this process was forked: start it anew");
-    return delivery;
-  }
   int64_t asked = 0;
-  while (!TakeOutput(&delivery)) {
+  while (!TryNext(&delivery)) {
     if (!Help(caller)) Wait(!full_crew_.load() && !helping_.load());
     const int64_t now = Now();
     if (asked == 0) asked = now;
@@ -184,7 +200,6 @@ Delivery Engine::Next(Caller& caller) {
       break;
     }
   }
-  if (delivery.kind == Delivery::Kind::kItem) delivery.item->credit = {};
   return delivery;
 }
 

@@ -117,8 +117,10 @@ class OpenedRows final : public SourceRun {
     for (size_t i = 0; i < source_.parts().size(); ++i) {
       SPANFLOW_TRY(prefault_[i].Await(first * row_bytes_[i], (first + count) * row_bytes_[i]));
       const Part& from = source_.parts()[i];
-      if (i == 0) (*chunk)[0] = {RowsOf(from.view, first, count), from.keep};
-      else chunk->Append({RowsOf(from.view, first, count), from.keep});
+      if (i == 0)
+        (*chunk)[0] = Part(RowsOf(from.view, first, count), from.keep);
+      else
+        chunk->Append(Part(RowsOf(from.view, first, count), from.keep));
     }
     *item = std::move(chunk);
     return Status::Ok();
@@ -139,7 +141,7 @@ array::View RowsOf(const array::View& view, int64_t first, int64_t count) {
 }
 
 Result<std::shared_ptr<const RowsSource>> RowsSource::Make(std::vector<Part> parts, int64_t rows,
-                                                           bool is_tuple) {
+                                                           bool is_tuple, bool not_empty) {
   if (parts.empty()) return Status::Value("read() needs at least one array");
   if (rows < 0) {
     return Status::Value("rows must be positive, got " + std::to_string(rows));
@@ -157,7 +159,8 @@ Result<std::shared_ptr<const RowsSource>> RowsSource::Make(std::vector<Part> par
     row_bytes += RowBytes(part.view);
   }
   if (rows == 0) rows = std::max<int64_t>(kDefaultChunkBytes / std::max<int64_t>(row_bytes, 1), 1);
-  return std::shared_ptr<const RowsSource>(new RowsSource(std::move(parts), rows, is_tuple));
+  return std::shared_ptr<const RowsSource>(
+      new RowsSource(std::move(parts), rows, is_tuple, not_empty));
 }
 
 std::string RowsSource::Name() const { return "read(rows=" + std::to_string(rows_) + ")"; }
@@ -166,6 +169,7 @@ Result<std::unique_ptr<SourceRun>> RowsSource::Open(Shape* shape) const {
   auto opened = std::make_unique<OpenedRows>(*this);
   SPANFLOW_TRY(opened->Borrow());
   shape->items = (length() + rows_ - 1) / rows_;
+  if (not_empty_) shape->items = std::max<int64_t>(shape->items, 1);
   shape->rows = length();
   return std::unique_ptr<SourceRun>(std::move(opened));
 }

@@ -18,9 +18,11 @@ namespace spanflow::pipeline {
 class RowsSource final : public Source {
  public:
   // `rows` in a chunk; 0: as many as make about 1 MiB. `is_tuple`: the consumer gets tuples, also
-  // for one array.
+  // for one array. `not_empty`: no rows give one chunk without rows instead of none, so that dtype
+  // and shape reach a stage that makes one result of all.
   static base::Result<std::shared_ptr<const RowsSource>> Make(std::vector<Part> parts, int64_t rows,
-                                                              bool is_tuple);
+                                                              bool is_tuple,
+                                                              bool not_empty = false);
 
   std::string Name() const override;
   Mode mode() const override { return Mode::kParallel; }
@@ -32,12 +34,13 @@ class RowsSource final : public Source {
   bool is_tuple() const { return is_tuple_; }
 
  private:
-  RowsSource(std::vector<Part> parts, int64_t rows, bool is_tuple)
-      : parts_(std::move(parts)), rows_(rows), is_tuple_(is_tuple) {}
+  RowsSource(std::vector<Part> parts, int64_t rows, bool is_tuple, bool not_empty)
+      : parts_(std::move(parts)), rows_(rows), is_tuple_(is_tuple), not_empty_(not_empty) {}
 
   const std::vector<Part> parts_;
   const int64_t rows_;
   const bool is_tuple_;
+  const bool not_empty_;
 };
 
 // The rows [first, first + count) of a view of at least one dimension.

@@ -11,6 +11,7 @@
 // items before it, then the error. Cancel, and an urgent error, end the run at once.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,7 +30,7 @@ struct Pipeline {
 };
 
 struct RunOptions {
-  int threads = 0;     // that work on the run, the consumer included while it waits; 0: NumThreads()
+  int threads = 0;  // that work on the run, the consumer included while it waits; 0: NumThreads()
   int64_t memory = 0;  // bytes that the run may hold; 0: a quarter of the machine's
 };
 
@@ -53,13 +54,18 @@ class Run {
 
   // The next item in order. Works on the run while there is none.
   Delivery Next(Caller& caller);
+  // The same if that needs no waiting and no work; may be called attached.
+  bool TryNext(Delivery* delivery);
 
   // The source is done: what is in flight still comes out.
   void Close();
   // Drops everything and wakes everyone. Never waits; may be called from any thread.
   void Cancel();
-  // Cancels and waits for the threads. The statistics stay.
-  void Stop();
+  // Cancels, waits for the threads and lets go of source and stages. The statistics stay. False
+  // when something of them is still in use: by the caller, inside a stage, or by another consumer.
+  bool Stop();
+  // Waits for the threads to end, after Cancel: false when the time ran out first.
+  bool AwaitEnd(std::chrono::milliseconds time);
 
   // Whether the calling thread is one of the run's own (it must not Stop or destroy it).
   bool OnOwnThread() const;

@@ -9,9 +9,12 @@ using base::Status;
 
 const char* NameOf(Mode mode) {
   switch (mode) {
-    case Mode::kParallel: return "parallel";
-    case Mode::kSerialInOrder: return "serial_in_order";
-    case Mode::kSerialOutOfOrder: return "serial_out_of_order";
+    case Mode::kParallel:
+      return "parallel";
+    case Mode::kSerialInOrder:
+      return "serial_in_order";
+    case Mode::kSerialOutOfOrder:
+      return "serial_out_of_order";
   }
   return "";
 }
@@ -19,9 +22,16 @@ const char* NameOf(Mode mode) {
 Result<array::View> Context::NewArray(const base::DType& dtype, const base::Dims& shape) {
   SPANFLOW_ASSIGN(const int64_t nbytes, base::CheckedBytes(shape, dtype.itemsize()));
   SPANFLOW_TRY(budget_->CheckItem(nbytes));
-  Credit credit = Credit::Take(budget_, nbytes);
   SPANFLOW_ASSIGN(array::View view, array::Empty(dtype, shape));
-  view.block = WithCredit(std::move(view.block), std::move(credit));
+  return Charged(std::move(view));
+}
+
+Result<array::View> Context::Charged(array::View view) {
+  const int64_t nbytes = view.layout.nbytes();
+  SPANFLOW_TRY(budget_->CheckItem(nbytes));
+  view.block = WithCredit(std::move(view.block), Credit::Take(budget_, nbytes));
+  bytes_made_.store(bytes_made_.load(std::memory_order_relaxed) + nbytes,
+                    std::memory_order_relaxed);
   return view;
 }
 

@@ -9,10 +9,11 @@
 // Threads: as the mode says. kParallel: Process may run on several threads at once; the serial
 // modes: on one at a time, whichever thread it is.
 // Attached: never; a stage that calls Python attaches by itself.
-// Fails: with a Status, or by Context::Throw with an exception object that reaches the consumer. C++
-// exceptions are caught by the scheduler: out-of-memory, and bugs.
+// Fails: with a Status, or by Context::Throw with an exception object that reaches the consumer.
+// C++ exceptions are caught by the scheduler: out-of-memory, and bugs.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -50,6 +51,8 @@ class Context {
 
   // A new array that counts against the run's memory until its last view dies.
   base::Result<array::View> NewArray(const base::DType& dtype, const base::Dims& shape);
+  // The same for an array that was made already.
+  base::Result<array::View> Charged(array::View view);
 
   // Makes `exception` the error of the item in hand; return the result from Process. An urgent one
   // (KeyboardInterrupt) does not wait for the items before it.
@@ -78,6 +81,7 @@ class Context {
   Items out_;
   int64_t item_ = -1;
   int64_t attached_ns_ = 0;
+  std::atomic<int64_t> bytes_made_{0};  // written by this thread only
   std::unique_ptr<Value> exception_;
   bool urgent_ = false;
 };
@@ -110,9 +114,9 @@ class Stage {
 
 // Which items a source is asked for.
 struct Request {
-  int64_t first;    // index of the first
+  int64_t first;          // index of the first
   std::span<Item> items;  // to be filled from the front
-  int64_t nbytes;   // a serial source stops early when its items reach this
+  int64_t nbytes;         // a serial source stops early when its items reach this
 };
 
 struct Produced {

@@ -13,7 +13,7 @@ namespace spanflow::pipeline {
 struct StageStats {
   std::string name;
   const char* mode = "";
-  int64_t items = 0;        // that went in (for a source: came out)
+  int64_t items = 0;  // that went in (for a source: came out)
   int64_t items_out = 0;
   int64_t nbytes = 0;       // that went in (for a source: came out)
   int64_t busy_ns = 0;      // summed over threads
@@ -30,9 +30,10 @@ struct RunStats {
   int64_t delivered = 0;         // items that the consumer took
   int64_t tokens = 0;            // alive now
   int64_t tokens_peak = 0;
-  int64_t bytes = 0;             // held now
+  int64_t bytes = 0;  // held now
   int64_t bytes_peak = 0;
-  int64_t memory = 0;            // the limit
+  int64_t memory = 0;      // the limit
+  int64_t bytes_made = 0;  // of new arrays, over all native stages; views make none
 };
 
 }  // namespace spanflow::pipeline

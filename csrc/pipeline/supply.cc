@@ -162,8 +162,10 @@ Status Engine::Charge(Worker& worker, int64_t index) {
   Count(worker.counters[0].nbytes, nbytes);
   const int64_t taken =
       source_mode_ == Mode::kParallel ? worker.credits[static_cast<size_t>(index)] : 0;
-  if (taken > 0) item->credit = Credit::Adopt(budget_, taken);
-  else if (nbytes > 0) item->credit = Credit::Take(budget_, nbytes);
+  if (taken > 0)
+    item->credit = Credit::Adopt(budget_, taken);
+  else if (nbytes > 0)
+    item->credit = Credit::Take(budget_, nbytes);
   return budget_->CheckItem(nbytes);
 }
 
@@ -193,8 +195,8 @@ void Engine::AdaptLease(Worker& worker, int64_t count, int64_t elapsed) {
   worker.lease = static_cast<int>(std::min(wanted, most));
   if (limit_is_fixed_ || worker.lease == 1) return;
   // Room for every thread's lease, one in hand and one waiting for the consumer.
-  const int64_t room = std::min<int64_t>(3 * threads_ * worker.lease,
-                                         static_cast<int64_t>(ring_.size()));
+  const int64_t room =
+      std::min<int64_t>(3 * threads_ * worker.lease, static_cast<int64_t>(ring_.size()));
   if (room > limit_.load()) limit_.store(room);
 }
 

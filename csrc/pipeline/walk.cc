@@ -57,8 +57,10 @@ bool Engine::EnterGate(Worker& worker, Cell& cell, int64_t token, size_t stage) 
 
 bool Engine::WaitInGate(Worker& worker, Cell& cell, int64_t token, size_t stage) {
   if (cell.mode == Mode::kSerialOutOfOrder) {
-    if (SlotOf(token).last) cell.last_waiting = token;
-    else cell.waiting.push_back(token);
+    if (SlotOf(token).last)
+      cell.last_waiting = token;
+    else
+      cell.waiting.push_back(token);
   }
   Park(worker, token, stage, Phase::kInGate);
   return false;

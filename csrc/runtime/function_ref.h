@@ -19,8 +19,8 @@ template <class R, class... A>
 class FunctionRef<R(A...)> {
  public:
   template <class F>
-    requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::invocable<F&, A...>)
-  FunctionRef(F&& callable)  // NOLINT: converts like the callable it stands for
+  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::invocable<F&, A...>)
+      FunctionRef(F&& callable)  // NOLINT: converts like the callable it stands for
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
         call_([](void* object, A... arguments) -> R {
           auto& target = *static_cast<std::remove_reference_t<F>*>(object);

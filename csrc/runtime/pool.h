@@ -2,10 +2,10 @@
 //
 // Owns: the worker threads, started when first needed and kept until the process ends; the pool is
 // never destroyed, so that exit may happen while it works.
-// Threads: thread-safe; any number of callers share the workers. A forked child starts with an empty
-// pool that works like a new one.
-// Attached: not needed; detach around calls that are worth more than that.
-// Fails: ParallelFor rethrows the first exception of its body; indices not yet begun are skipped.
+// Threads: thread-safe; any number of callers share the workers. A forked child starts with an
+// empty pool that works like a new one. Attached: not needed; detach around calls that are worth
+// more than that. Fails: ParallelFor rethrows the first exception of its body; indices not yet
+// begun are skipped.
 #pragma once
 
 #include <cstdint>

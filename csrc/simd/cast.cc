@@ -110,9 +110,9 @@ struct DoubleToOddFloatStep {
     const auto nearest = hn::DemoteTo(d32, v);
     const auto back = hn::PromoteTo(d, nearest);
     // What to add to the bits: -1 where the size was rounded up, 1 where down, 0 where exact.
-    const auto step = hn::IfThenElse(hn::Gt(hn::Abs(back), hn::Abs(v)),
-                                     hn::BitCast(d, hn::Set(du, ~uint64_t{0})),
-                                     hn::BitCast(d, hn::Set(du, 1)));
+    const auto step =
+        hn::IfThenElse(hn::Gt(hn::Abs(back), hn::Abs(v)), hn::BitCast(d, hn::Set(du, ~uint64_t{0})),
+                       hn::BitCast(d, hn::Set(du, 1)));
     const auto needed = hn::IfThenZeroElse(hn::Eq(back, v), step);
     const auto bits = hn::BitCast(du32, nearest);
     const auto even = hn::Sub(hn::And(bits, hn::Set(du32, 1)), hn::Set(du32, 1));
@@ -258,7 +258,7 @@ void RunTwo(CastFn first, CastFn second, const void* in, void* out, size_t n) {
 template <Kind kFrom, Kind kMid, Kind kTo>
 void RunChain(const void* in, void* out, size_t n) {
   RunTwo<kItemBytes<kFrom>, kItemBytes<kMid>, kItemBytes<kTo>>(CastOf<kFrom, kMid>(),
-                                                             CastOf<kMid, kTo>(), in, out, n);
+                                                               CastOf<kMid, kTo>(), in, out, n);
 }
 
 #if HWY_TARGET != HWY_SCALAR

@@ -4,9 +4,10 @@
 // Fails: never.
 //
 // A Rule says how one column is reduced. It has the types T (of an item as the loop reads it, which
-// is kLoopKind), Partial (what some rows are folded into first), State and Loop (the rule whose loop
-// it uses, mostly itself), kColumns (states per item), kExtreme (min or max), and the functions Start(), First(),
-// Fold(partial, item), Join(state, partial), Merge(state, state), Finish(state, rows, out, column).
+// is kLoopKind), Partial (what some rows are folded into first), State and Loop (the rule whose
+// loop it uses, mostly itself), kColumns (states per item), kExtreme (min or max), and the
+// functions Start(), First(), Fold(partial, item), Join(state, partial), Merge(state, state),
+// Finish(state, rows, out, column).
 #pragma once
 
 #include <cmath>
@@ -31,8 +32,9 @@ void WriteColumn(T value, void* out, size_t column) {
 template <class T>
 using Wider = std::conditional_t<
     sizeof(T) == 1, std::conditional_t<std::is_signed_v<T>, int16_t, uint16_t>,
-    std::conditional_t<sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
-                       std::conditional_t<std::is_signed_v<T> && sizeof(T) < 8, int64_t, uint64_t>>>;
+    std::conditional_t<
+        sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
+        std::conditional_t<std::is_signed_v<T> && sizeof(T) < 8, int64_t, uint64_t>>>;
 
 constexpr base::Kind PartOf(base::Kind kind) {
   return kind == base::Kind::kC64 ? base::Kind::kF32 : base::Kind::kF64;
@@ -54,10 +56,10 @@ struct SumRule {
   static constexpr base::Kind kLoopKind = kKind;
   static constexpr bool kExtreme = false;
   static constexpr size_t kColumns = KindLane<kKind>::kLanes;
-  static constexpr base::Kind kStateKind = kColumns == 2               ? base::Kind::kC128
-                                           : !kExact                   ? base::Kind::kF64
-                                           : base::IsUnsigned(kKind)   ? base::Kind::kU64
-                                                                       : base::Kind::kI64;
+  static constexpr base::Kind kStateKind = kColumns == 2             ? base::Kind::kC128
+                                           : !kExact                 ? base::Kind::kF64
+                                           : base::IsUnsigned(kKind) ? base::Kind::kU64
+                                                                     : base::Kind::kI64;
 
   static State Start() { return kExact ? State{} : static_cast<State>(-0.0); }
   SPANFLOW_FOLD Partial First() { return kExact ? Partial{} : static_cast<Partial>(-0.0); }
@@ -92,8 +94,7 @@ struct ExtremeRule {
   using T = Lane<kKind>;
   using State = T;
   using Partial = T;
-  static constexpr base::Kind kLoopKind =
-      kKind == base::Kind::kBool ? base::Kind::kU8 : kKind;
+  static constexpr base::Kind kLoopKind = kKind == base::Kind::kBool ? base::Kind::kU8 : kKind;
   using Loop = ExtremeRule<kLoopKind, kMax>;
   static constexpr bool kExtreme = true;
   static constexpr bool kLargest = kMax;

@@ -18,8 +18,8 @@ namespace {
 
 using base::Kind;
 
-// Rows that are folded into each other before the state is touched, how much state stays in L1 while
-// all rows pass by, and how much of a row is staged at a time.
+// Rows that are folded into each other before the state is touched, how much state stays in L1
+// while all rows pass by, and how much of a row is staged at a time.
 constexpr size_t kRowGroup = 8;
 constexpr size_t kStripeBytes = 8192;
 constexpr size_t kStageBytes = 2048;
@@ -60,7 +60,7 @@ inline constexpr size_t kBlockColumns = sizeof(T) >= 4 ? 16 : 64 / sizeof(T);
 
 template <class Rule, size_t kRows>
 void FoldBy(std::byte* const* states, const std::byte* in, ptrdiff_t row_stride, size_t columns,
-              double) {
+            double) {
   using State = typename Rule::State;
   constexpr size_t kBlock = kBlockColumns<typename Rule::T>;
   using T = typename Rule::T;
@@ -313,9 +313,7 @@ void UpdateMoments(void* state, const std::byte* in, ptrdiff_t row_stride, size_
   constexpr size_t kColumns = KindLane<kKind>::kLanes;
   constexpr bool kFloating = base::IsFloat(kKind) || base::IsComplex(kKind);
   // The loops compute in f64 whatever they read: short integers are exact as f32, too.
-  constexpr Kind kLoopKind = kFloating                ? kKind
-                             : kItemBytes<kKind> <= 2 ? Kind::kF32
-                                                      : Kind::kF64;
+  constexpr Kind kLoopKind = kFloating ? kKind : kItemBytes<kKind> <= 2 ? Kind::kF32 : Kind::kF64;
   using T = Lane<kLoopKind>;
   static_assert(kBlockColumns<T> * sizeof(double) <= kMaxBlockBytes);
   const Rows source = {in, row_stride, rows, kItemBytes<kKind> / kColumns,
@@ -325,19 +323,15 @@ void UpdateMoments(void* state, const std::byte* in, ptrdiff_t row_stride, size_
 
 template <Kind kKind, class Rule>
 ColumnKernel KernelOf() {
-  return {Rule::kStateKind,
-          1,
-          &InitColumns<Rule>,
-          &UpdateColumns<kKind, Rule>,
-          &MergeColumns<Rule>,
-          &FinishColumns<Rule>};
+  return {Rule::kStateKind,    1,
+          &InitColumns<Rule>,  &UpdateColumns<kKind, Rule>,
+          &MergeColumns<Rule>, &FinishColumns<Rule>};
 }
 
 template <Kind kKind, bool kRoot>
 ColumnKernel MomentsKernel() {
   constexpr size_t kColumns = KindLane<kKind>::kLanes;
-  using Real =
-      std::conditional_t<std::is_floating_point_v<Lane<kKind>>, Lane<kKind>, double>;
+  using Real = std::conditional_t<std::is_floating_point_v<Lane<kKind>>, Lane<kKind>, double>;
   return {kColumns == 2 ? Kind::kC128 : Kind::kF64,
           static_cast<int>(kMomentWidth),
           &InitColumnMoments<kColumns>,

@@ -25,8 +25,8 @@ using Item = std::conditional_t<base::IsComplex(kKind), ComplexItem<Lane<kKind>>
 SPANFLOW_CONVERT float FloatFromHalf(uint16_t half) {
   const uint32_t sign = (half & 0x8000u) << 16;
   const uint32_t size = (half & 0x7FFFu) << 13;
-  const uint32_t normal = size + (112u << 23);    // the exponents' biases differ by 112
-  const uint32_t special = size + (224u << 23);   // infinity and NaN have the largest exponent
+  const uint32_t normal = size + (112u << 23);   // the exponents' biases differ by 112
+  const uint32_t special = size + (224u << 23);  // infinity and NaN have the largest exponent
   // A subnormal's fraction under a 1, minus that 1: the subtraction normalises it.
   const float subnormal = std::bit_cast<float>(size + (113u << 23)) - 0x1p-14f;
   const uint32_t exponent = half & 0x7C00u;
@@ -47,9 +47,7 @@ SPANFLOW_CONVERT uint16_t HalfFromFloat(float value) {
       std::bit_cast<uint32_t>(std::bit_cast<float>(size) + 0.5f) - std::bit_cast<uint32_t>(0.5f);
   const uint32_t nan = 0x7E00u | ((size >> 13) & 0x3FFu);
   const uint32_t special = size > 0x7F800000u ? nan : 0x7C00u;
-  const uint32_t half = size >= 0x47800000u   ? special
-                        : size < (113u << 23) ? subnormal
-                                              : normal;
+  const uint32_t half = size >= 0x47800000u ? special : size < (113u << 23) ? subnormal : normal;
   return static_cast<uint16_t>(half | sign);
 }
 
@@ -80,8 +78,8 @@ SPANFLOW_CONVERT float RoundToOdd(double value) {
 template <class Integer>
 SPANFLOW_CONVERT double StickyDouble(Integer value) {
   const bool negative = value < 0;
-  const uint64_t size = negative ? uint64_t{0} - static_cast<uint64_t>(value)
-                                 : static_cast<uint64_t>(value);
+  const uint64_t size =
+      negative ? uint64_t{0} - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   const uint64_t sticky = (size & ~uint64_t{0xFFFF}) | ((size & 0xFFFFu) != 0 ? 0x8000u : 0u);
   const double result = static_cast<double>(size >> 40 != 0 ? sticky : size);
   return negative ? -result : result;
@@ -167,21 +165,30 @@ struct Route {
 constexpr base::Kind UnsignedOf(base::Kind kind) {
   using base::Kind;
   switch (kind) {
-    case Kind::kI8: return Kind::kU8;
-    case Kind::kI16: return Kind::kU16;
-    case Kind::kI32: return Kind::kU32;
-    case Kind::kI64: return Kind::kU64;
-    default: return kind;
+    case Kind::kI8:
+      return Kind::kU8;
+    case Kind::kI16:
+      return Kind::kU16;
+    case Kind::kI32:
+      return Kind::kU32;
+    case Kind::kI64:
+      return Kind::kU64;
+    default:
+      return kind;
   }
 }
 
 constexpr size_t IntegerBytes(base::Kind kind) {
   using base::Kind;
   switch (UnsignedOf(kind)) {
-    case Kind::kU16: return 2;
-    case Kind::kU32: return 4;
-    case Kind::kU64: return 8;
-    default: return 1;
+    case Kind::kU16:
+      return 2;
+    case Kind::kU32:
+      return 4;
+    case Kind::kU64:
+      return 8;
+    default:
+      return 1;
   }
 }
 

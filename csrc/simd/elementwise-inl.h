@@ -55,7 +55,8 @@ constexpr bool ByComponent() {
 
 template <class F, base::Kind kKind>
 constexpr Shape ShapeOf() {
-  if (kKind == base::Kind::kBool) return ShareOf<F>() == Share::kBits ? Shape::kSingle : Shape::kBool;
+  if (kKind == base::Kind::kBool)
+    return ShareOf<F>() == Share::kBits ? Shape::kSingle : Shape::kBool;
   if (!base::IsComplex(kKind)) return Shape::kSingle;
   // The bits of a complex64 fit one lane.
   if (ShareOf<F>() == Share::kBits && kKind == base::Kind::kC64) return Shape::kSingle;
@@ -137,8 +138,7 @@ struct MapStep {
     return Apply<kShape, F>(d, LoadOperand<kShape>(d, in[kIndex] + part * kItems * sizeof(T))...);
   }
 
-  using Result =
-      decltype(DoPart(nullptr, size_t{0}, std::make_index_sequence<kOperands>()));
+  using Result = decltype(DoPart(nullptr, size_t{0}, std::make_index_sequence<kOperands>()));
   static constexpr size_t kOut = kParts * ResultBytes<Result, D>();
   static constexpr auto kIn = [] {
     std::array<size_t, kOperands> bytes;
@@ -170,9 +170,9 @@ struct SelectStep {
 
   static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
     const D d;
-    StoreResult(F()(d, LoadMask(d, in[0]), LoadOperand<kShape>(d, in[1]),
-                    LoadOperand<kShape>(d, in[2])),
-                d, out);
+    StoreResult(
+        F()(d, LoadMask(d, in[0]), LoadOperand<kShape>(d, in[1]), LoadOperand<kShape>(d, in[2])), d,
+        out);
   }
 };
 

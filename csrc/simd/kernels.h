@@ -57,8 +57,9 @@ struct alignas(16) Accumulator {
 // makes results independent of the number of threads.
 struct ReductionKernel {
   void (*init)(Accumulator* acc) = nullptr;
-  void (*update)(Accumulator* acc, const void* in, size_t n) = nullptr;  // any n; accurate for any n
-  void (*merge)(Accumulator* acc, const Accumulator* other) = nullptr;   // `other` came after
+  void (*update)(Accumulator* acc, const void* in,
+                 size_t n) = nullptr;                                   // any n; accurate for any n
+  void (*merge)(Accumulator* acc, const Accumulator* other) = nullptr;  // `other` came after
   // Writes one element of the result kind (see ReduceRule). `ddof` matters for var and std only.
   void (*finish)(const Accumulator* acc, double ddof, void* out) = nullptr;
 };

@@ -16,11 +16,11 @@ namespace spanflow::simd {
 // their bits; only casts see them.
 template <base::Kind kKind>
 struct KindLane;
-#define SPANFLOW_LANE(kind, type, lanes)       \
-  template <>                                  \
-  struct KindLane<base::Kind::kind> {          \
-    using Lane = type;                         \
-    static constexpr size_t kLanes = lanes;    \
+#define SPANFLOW_LANE(kind, type, lanes)    \
+  template <>                               \
+  struct KindLane<base::Kind::kind> {       \
+    using Lane = type;                      \
+    static constexpr size_t kLanes = lanes; \
   };
 SPANFLOW_LANE(kBool, uint8_t, 1)
 SPANFLOW_LANE(kI8, int8_t, 1)
@@ -46,10 +46,10 @@ inline constexpr size_t kItemBytes = sizeof(Lane<kKind>) * KindLane<kKind>::kLan
 
 // The unsigned integer of the same width: for operations that do not look at signs.
 template <class T>
-using BitsOf = std::conditional_t<
-    sizeof(T) == 1, uint8_t,
-    std::conditional_t<sizeof(T) == 2, uint16_t,
-                       std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
+using BitsOf =
+    std::conditional_t<sizeof(T) == 1, uint8_t,
+                       std::conditional_t<sizeof(T) == 2, uint16_t,
+                                          std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
 
 // Kinds whose items are zero for the same bits, as one of them.
 constexpr base::Kind TruthKind(base::Kind kind) {
@@ -69,8 +69,8 @@ constexpr base::Kind TruthKind(base::Kind kind) {
   }
 }
 
-// Whether an item is zero is seen from its bits without the signs: unsigned lanes, with a mask where
-// there are signs that do not count. A complex64 is one lane, a complex128 two.
+// Whether an item is zero is seen from its bits without the signs: unsigned lanes, with a mask
+// where there are signs that do not count. A complex64 is one lane, a complex128 two.
 template <base::Kind kKind>
 struct TruthBits {
   using T = std::conditional_t<kKind == base::Kind::kC64, uint64_t, BitsOf<Lane<kKind>>>;
@@ -87,7 +87,8 @@ template <class F>
 constexpr void ForEachKind(F f) {
   [&]<size_t... kIndex>(std::index_sequence<kIndex...>) {
     (f.template operator()<static_cast<base::Kind>(kIndex)>(), ...);
-  }(std::make_index_sequence<static_cast<size_t>(base::kNumKinds)>());
+  }
+  (std::make_index_sequence<static_cast<size_t>(base::kNumKinds)>());
 }
 
 }  // namespace spanflow::simd

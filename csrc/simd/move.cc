@@ -1,6 +1,8 @@
-// Kernels that move items without looking at them: gather, scatter, compress, byte swap; and the
-// count of a mask.
-#include <bit>
+// Kernels that move items without looking at them: gather, scatter, byte swap.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 
 #include "simd/hwy_config.h"
 
@@ -127,14 +129,14 @@ void Repeat(const std::byte* in, size_t itemsize, std::byte* out, size_t n) {
   const size_t total = n * itemsize;
   constexpr size_t kMost = 4096;  // the copied part stays in L1
   for (size_t done = itemsize; done < total;) {
-    const size_t piece = std::min({done, total - done, std::max(kMost / itemsize, size_t{1}) * itemsize});
+    const size_t piece =
+        std::min({done, total - done, std::max(kMost / itemsize, size_t{1}) * itemsize});
     std::memcpy(out + done, out, piece);
     done += piece;
   }
 }
 
-void GatherItems(const std::byte* in, ptrdiff_t stride, size_t itemsize, std::byte* out,
-                 size_t n) {
+void GatherItems(const std::byte* in, ptrdiff_t stride, size_t itemsize, std::byte* out, size_t n) {
   if (stride == 0) return Repeat(in, itemsize, out, n);
   size_t done = 0;
   switch (itemsize) {
@@ -160,126 +162,6 @@ void GatherItems(const std::byte* in, ptrdiff_t stride, size_t itemsize, std::by
 void ScatterItems(const std::byte* in, std::byte* out, ptrdiff_t stride, size_t itemsize,
                   size_t n) {
   MoveAnyItems(in, static_cast<ptrdiff_t>(itemsize), out, stride, itemsize, n);
-}
-
-// ---- masks ----
-
-size_t CountMask(const uint8_t* mask, size_t n) {
-  const hn::ScalableTag<uint8_t> d;
-  constexpr size_t kLanes = hn::MaxLanes(d);
-  const auto zero = hn::Zero(d);
-  const std::byte* in = reinterpret_cast<const std::byte*>(mask);
-  size_t count = 0;
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) count += hn::CountTrue(d, hn::Ne(Load(d, in + i), zero));
-  for (; i < n; ++i) count += mask[i] != 0;
-  return count;
-}
-
-// Which of 64 mask bytes are true, as bits.
-HWY_INLINE uint64_t MaskBits(const std::byte* mask) {
-  uint64_t bits = 0;
-#if HWY_TARGET == HWY_SCALAR
-  for (size_t i = 0; i < 64; ++i) bits |= uint64_t{mask[i] != std::byte{0}} << i;
-#else
-  const hn::ScalableTag<uint8_t> d;
-  constexpr size_t kLanes = hn::MaxLanes(d);
-  for (size_t i = 0; i < 64; i += kLanes) {
-    uint64_t part = 0;
-    uint8_t bytes[8] = {};
-    hn::StoreMaskBits(d, hn::Ne(Load(d, mask + i), hn::Zero(d)), bytes);
-    std::memcpy(&part, bytes, sizeof(part));
-    bits |= part << i;
-  }
-#endif
-  return bits;
-}
-
-// The items of at most 64 whose bit is set.
-template <size_t kBytes>
-HWY_INLINE std::byte* CompressBits(const std::byte* in, size_t itemsize, uint64_t bits,
-                                   std::byte* out) {
-  const size_t bytes = kBytes != 0 ? kBytes : itemsize;
-  if (bits == ~uint64_t{0}) {
-    std::memmove(out, in, 64 * bytes);
-    return out + 64 * bytes;
-  }
-  for (; bits != 0; bits &= bits - 1, out += bytes) {
-    std::memmove(out, in + static_cast<size_t>(std::countr_zero(bits)) * bytes, bytes);
-  }
-  return out;
-}
-
-#if HWY_TARGET != HWY_SCALAR
-
-// The same with vectors. A whole vector is stored each time, so it must not reach over `end`, the
-// end of what these items will become; the last ones are therefore done bit by bit.
-template <class T>
-HWY_INLINE std::byte* CompressVectors(const std::byte* in, uint64_t bits, std::byte* out) {
-  const hn::ScalableTag<T> d;
-  constexpr size_t kLanes = hn::MaxLanes(d);
-  constexpr uint64_t kLaneBits = (uint64_t{1} << kLanes) - 1;
-  const std::byte* const end = out + static_cast<size_t>(std::popcount(bits)) * sizeof(T);
-  for (; out + kLanes * sizeof(T) <= end; bits >>= kLanes, in += kLanes * sizeof(T)) {
-    const uint64_t part = bits & kLaneBits;
-    uint8_t bytes[8];
-    std::memcpy(bytes, &part, sizeof(part));
-    Store(hn::Compress(Load(d, in), hn::LoadMaskBits(d, bytes)), d, out);
-    out += static_cast<size_t>(std::popcount(part)) * sizeof(T);
-  }
-  return CompressBits<sizeof(T)>(in, sizeof(T), bits, out);
-}
-
-#endif
-
-template <size_t kBytes>
-HWY_INLINE std::byte* CompressWord(const std::byte* in, size_t itemsize, uint64_t bits,
-                                   std::byte* out) {
-#if HWY_TARGET != HWY_SCALAR
-  if constexpr (kBytes == 4 || kBytes == 8) {
-    if (bits == ~uint64_t{0}) return CompressBits<kBytes>(in, itemsize, bits, out);
-    return CompressVectors<BitsOf<std::conditional_t<kBytes == 4, uint32_t, uint64_t>>>(in, bits,
-                                                                                        out);
-  }
-#endif
-  return CompressBits<kBytes>(in, itemsize, bits, out);
-}
-
-template <size_t kBytes>
-size_t CompressLoop(const std::byte* in, size_t itemsize, const uint8_t* mask, size_t n,
-                    std::byte* out) {
-  const size_t bytes = kBytes != 0 ? kBytes : itemsize;
-  const std::byte* const flags = reinterpret_cast<const std::byte*>(mask);
-  std::byte* const start = out;
-  size_t i = 0;
-  for (; i + 64 <= n; i += 64) {
-    const uint64_t bits = MaskBits(flags + i);
-    if (bits != 0) out = CompressWord<kBytes>(in + i * bytes, itemsize, bits, out);
-  }
-  uint64_t bits = 0;
-  for (size_t k = 0; i + k < n; ++k) bits |= uint64_t{mask[i + k] != 0} << k;
-  out = CompressBits<kBytes>(in + i * bytes, itemsize, bits, out);
-  return static_cast<size_t>(out - start) / bytes;
-}
-
-size_t CompressItems(const std::byte* in, size_t itemsize, const uint8_t* mask, size_t n,
-                     std::byte* out) {
-  switch (itemsize) {
-    case 0:
-      return CountMask(mask, n);
-    case 1:
-      return CompressLoop<1>(in, itemsize, mask, n, out);
-    case 2:
-      return CompressLoop<2>(in, itemsize, mask, n, out);
-    case 4:
-      return CompressLoop<4>(in, itemsize, mask, n, out);
-    case 8:
-      return CompressLoop<8>(in, itemsize, mask, n, out);
-    case 16:
-      return CompressLoop<16>(in, itemsize, mask, n, out);
-    default:
-      return CompressLoop<0>(in, itemsize, mask, n, out);
-  }
 }
 
 // ---- byte swap ----
@@ -331,8 +213,6 @@ void Fill(Tables* tables) {
   tables->byte_swaps[8] = &Swap<uint64_t>;
   tables->gather = &GatherItems;
   tables->scatter = &ScatterItems;
-  tables->compress = &CompressItems;
-  tables->count_true = &CountMask;
 }
 
 }  // namespace

@@ -41,30 +41,30 @@ inline constexpr KindSet kEveryKind = kNumberKinds | kBoolKind;
 constexpr bool Contains(KindSet set, base::Kind kind) { return (set & Only(kind)) != 0; }
 
 // ROW(Name, "python_name", arity, rule, kinds, "one line of documentation")
-// `Name` is at once the enumerator k##Name and the functor Name in the source of its family, which is
-// simd/arithmetic.cc or simd/logic.cc.
-#define SPANFLOW_ARITHMETIC(ROW)                                                                   \
-  ROW(Add, "add", 2, kSame, kEveryKind, "x1 + x2; for bool the logical or")                        \
-  ROW(Subtract, "subtract", 2, kSame, kNumberKinds, "x1 - x2")                                     \
-  ROW(Multiply, "multiply", 2, kSame, kEveryKind, "x1 * x2; for bool the logical and")             \
-  ROW(Divide, "divide", 2, kDivide, kFloatKinds | kComplexKinds, "x1 / x2, true division")         \
-  ROW(Minimum, "minimum", 2, kSame, kBoolKind | kRealKinds, "the smaller of two; NaN wins")        \
-  ROW(Maximum, "maximum", 2, kSame, kBoolKind | kRealKinds, "the larger of two; NaN wins")         \
-  ROW(Clip, "clip", 3, kSame, kRealKinds, "x limited to [lower, upper]; NaN stays")                \
-  ROW(Negative, "negative", 1, kSame, kNumberKinds, "-x")                                          \
-  ROW(Absolute, "absolute", 1, kAbs, kEveryKind, "|x|")                                            \
+// `Name` is at once the enumerator k##Name and the functor Name in the source of its family, which
+// is simd/arithmetic.cc or simd/logic.cc.
+#define SPANFLOW_ARITHMETIC(ROW)                                                            \
+  ROW(Add, "add", 2, kSame, kEveryKind, "x1 + x2; for bool the logical or")                 \
+  ROW(Subtract, "subtract", 2, kSame, kNumberKinds, "x1 - x2")                              \
+  ROW(Multiply, "multiply", 2, kSame, kEveryKind, "x1 * x2; for bool the logical and")      \
+  ROW(Divide, "divide", 2, kDivide, kFloatKinds | kComplexKinds, "x1 / x2, true division")  \
+  ROW(Minimum, "minimum", 2, kSame, kBoolKind | kRealKinds, "the smaller of two; NaN wins") \
+  ROW(Maximum, "maximum", 2, kSame, kBoolKind | kRealKinds, "the larger of two; NaN wins")  \
+  ROW(Clip, "clip", 3, kSame, kRealKinds, "x limited to [lower, upper]; NaN stays")         \
+  ROW(Negative, "negative", 1, kSame, kNumberKinds, "-x")                                   \
+  ROW(Absolute, "absolute", 1, kAbs, kEveryKind, "|x|")                                     \
   ROW(Sqrt, "sqrt", 1, kFloat, kFloatKinds, "the square root; NaN below zero")
-#define SPANFLOW_LOGIC(ROW)                                                                        \
-  ROW(Equal, "equal", 2, kCompare, kEveryKind, "x1 == x2")                                         \
-  ROW(NotEqual, "not_equal", 2, kCompare, kEveryKind, "x1 != x2")                                  \
-  ROW(Less, "less", 2, kCompare, kBoolKind | kRealKinds, "x1 < x2")                                \
-  ROW(LessEqual, "less_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 <= x2")                    \
-  ROW(Greater, "greater", 2, kCompare, kBoolKind | kRealKinds, "x1 > x2")                          \
-  ROW(GreaterEqual, "greater_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 >= x2")              \
-  ROW(BitwiseAnd, "bitwise_and", 2, kSame, kBoolKind | kIntegerKinds, "x1 & x2, bit by bit")       \
-  ROW(BitwiseOr, "bitwise_or", 2, kSame, kBoolKind | kIntegerKinds, "x1 | x2, bit by bit")         \
-  ROW(BitwiseXor, "bitwise_xor", 2, kSame, kBoolKind | kIntegerKinds, "x1 ^ x2, bit by bit")       \
-  ROW(Invert, "invert", 1, kSame, kBoolKind | kIntegerKinds, "~x; for bool the logical not")       \
+#define SPANFLOW_LOGIC(ROW)                                                                  \
+  ROW(Equal, "equal", 2, kCompare, kEveryKind, "x1 == x2")                                   \
+  ROW(NotEqual, "not_equal", 2, kCompare, kEveryKind, "x1 != x2")                            \
+  ROW(Less, "less", 2, kCompare, kBoolKind | kRealKinds, "x1 < x2")                          \
+  ROW(LessEqual, "less_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 <= x2")              \
+  ROW(Greater, "greater", 2, kCompare, kBoolKind | kRealKinds, "x1 > x2")                    \
+  ROW(GreaterEqual, "greater_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 >= x2")        \
+  ROW(BitwiseAnd, "bitwise_and", 2, kSame, kBoolKind | kIntegerKinds, "x1 & x2, bit by bit") \
+  ROW(BitwiseOr, "bitwise_or", 2, kSame, kBoolKind | kIntegerKinds, "x1 | x2, bit by bit")   \
+  ROW(BitwiseXor, "bitwise_xor", 2, kSame, kBoolKind | kIntegerKinds, "x1 ^ x2, bit by bit") \
+  ROW(Invert, "invert", 1, kSame, kBoolKind | kIntegerKinds, "~x; for bool the logical not") \
   ROW(Where, "where", 3, kSelect, kEveryKind, "x where the condition holds, else y")
 #define SPANFLOW_ELEMENTWISE(ROW) SPANFLOW_ARITHMETIC(ROW) SPANFLOW_LOGIC(ROW)
 
@@ -103,15 +103,15 @@ enum class ReduceRule : uint8_t {
 
 // ROW(Name, "python_name", rule, kinds, "one line of documentation")
 // Several rows may share one accumulator (mean, var and std are read from the same moments).
-#define SPANFLOW_REDUCTIONS(ROW)                                                                   \
-  ROW(Sum, "sum", kSum, kEveryKind, "the sum of the elements")                                     \
-  ROW(Min, "min", kSame, kBoolKind | kRealKinds, "the smallest element; NaN if there is one")      \
-  ROW(Max, "max", kSame, kBoolKind | kRealKinds, "the largest element; NaN if there is one")       \
-  ROW(Any, "any", kBool, kEveryKind, "whether some element is not zero")                           \
-  ROW(All, "all", kBool, kEveryKind, "whether no element is zero")                                 \
-  ROW(CountNonzero, "count_nonzero", kCount, kEveryKind, "how many elements are not zero")         \
-  ROW(Mean, "mean", kMean, kEveryKind, "the arithmetic mean")                                      \
-  ROW(Var, "var", kReal, kEveryKind, "the variance, divided by N - ddof")                          \
+#define SPANFLOW_REDUCTIONS(ROW)                                                              \
+  ROW(Sum, "sum", kSum, kEveryKind, "the sum of the elements")                                \
+  ROW(Min, "min", kSame, kBoolKind | kRealKinds, "the smallest element; NaN if there is one") \
+  ROW(Max, "max", kSame, kBoolKind | kRealKinds, "the largest element; NaN if there is one")  \
+  ROW(Any, "any", kBool, kEveryKind, "whether some element is not zero")                      \
+  ROW(All, "all", kBool, kEveryKind, "whether no element is zero")                            \
+  ROW(CountNonzero, "count_nonzero", kCount, kEveryKind, "how many elements are not zero")    \
+  ROW(Mean, "mean", kMean, kEveryKind, "the arithmetic mean")                                 \
+  ROW(Var, "var", kReal, kEveryKind, "the variance, divided by N - ddof")                     \
   ROW(Std, "std", kReal, kEveryKind, "the standard deviation, divided by N - ddof")
 
 enum class Reduction : uint8_t {

@@ -43,8 +43,9 @@ void UpdateFloatSum(Accumulator* acc, const void* input, size_t n) {
 // What makes a signed integer an unsigned one of the same order: the sum is then too large by this
 // for each element.
 template <class T>
-inline constexpr BitsOf<T> kBias =
-    std::is_signed_v<T> ? static_cast<BitsOf<T>>(BitsOf<T>{1} << (8 * sizeof(T) - 1)) : BitsOf<T>{0};
+inline constexpr BitsOf<T> kBias = std::is_signed_v<T>
+                                       ? static_cast<BitsOf<T>>(BitsOf<T>{1} << (8 * sizeof(T) - 1))
+                                       : BitsOf<T>{0};
 
 #if HWY_TARGET == HWY_SCALAR
 

@@ -164,8 +164,8 @@ void FinishMoments(const Accumulator* acc, double ddof, void* out) {
   const double divisor = moments.count - ddof;
   const double variance = moments.m2 / (divisor > 0 ? divisor : 0.0);
   const double result = kRoot ? std::sqrt(variance) : variance;
-  using Real = std::conditional_t<base::IsFloat(kKind) || base::IsComplex(kKind), Lane<kKind>,
-                                  double>;
+  using Real =
+      std::conditional_t<base::IsFloat(kKind) || base::IsComplex(kKind), Lane<kKind>, double>;
   WriteResult<Real>(result, out);
 }
 

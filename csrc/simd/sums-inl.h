@@ -24,8 +24,8 @@ HWY_INLINE hn::Vec<D> LoadPadded(D d, const std::byte* from, size_t count, hn::V
   return Load(d, lanes);
 }
 
-// The sums of lanes with even and with odd numbers, which are the parts of complex numbers. For real
-// ones (kComplex false) all of it is in `re`.
+// The sums of lanes with even and with odd numbers, which are the parts of complex numbers. For
+// real ones (kComplex false) all of it is in `re`.
 template <class T>
 struct PartSums {
   T re, im;
@@ -55,7 +55,7 @@ HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes) {
 #else
 
 template <bool kComplex, class D>
-HWY_INLINE PartSums<LaneOf<D>> SumParts(D d, hn::Vec<D> v) {
+HWY_INLINE PartSums<LaneOf<D> > SumParts(D d, hn::Vec<D> v) {
   if constexpr (!kComplex) return {hn::GetLane(hn::SumOfLanes(d, v)), 0};
   const auto none = hn::Set(d, LaneOf<D>(-0.0));
   return {hn::GetLane(hn::SumOfLanes(d, hn::OddEven(none, v))),

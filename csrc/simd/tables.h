@@ -1,8 +1,8 @@
 // The kernels of one SIMD target as plain function pointers, and who fills them in.
 //
 // Owns: nothing; a Tables is filled once per target and then only read.
-// Threads: thread-safe (CurrentTables is one atomic load; the fillers write to their argument only).
-// Attached: not needed. Fails: never.
+// Threads: thread-safe (CurrentTables is one atomic load; the fillers write to their argument
+// only). Attached: not needed. Fails: never.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,7 @@ void FillReductions(size_t target, Tables* tables);
 void FillMoments(size_t target, Tables* tables);
 void FillColumns(size_t target, Tables* tables);
 void FillMoves(size_t target, Tables* tables);
+void FillCompress(size_t target, Tables* tables);
 
 // The tables of the target in use; chosen at the first call.
 const Tables& CurrentTables();

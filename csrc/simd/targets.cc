@@ -52,6 +52,7 @@ const Tables& TablesOf(int64_t bit) {
     FillMoments(target, fresh.get());
     FillColumns(target, fresh.get());
     FillMoves(target, fresh.get());
+    FillCompress(target, fresh.get());
     tables = fresh.release();
   }
   return *tables;

@@ -1,15 +1,17 @@
-"""Zero-copy arrays for Python data work.
+"""Zero-copy arrays and pipelines for Python data work.
 
-    import spanflow as sf
+import spanflow as sf
 
-    a = sf.asarray(ndarray)      # wraps any buffer, copies nothing
-    m = sf.open("big.npy")       # maps a file that may be larger than memory
-    (a * 2 + 1).mean(axis=0)     # NumPy's verbs, on SIMD kernels, with the GIL released
+a = sf.asarray(ndarray)      # wraps any buffer, copies nothing
+m = sf.open("big.npy")       # maps a file that may be larger than memory
+(a * 2 + 1).mean(axis=0)     # NumPy's verbs, on SIMD kernels, with the GIL released
+sf.Pipeline(sf.read(m, rows=4096)).map(sf.mean, axis=1).reduce(sf.sum)
 """
 
-from spanflow import simd
+from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
 from spanflow._core import bool_  # noqa: F401
+from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
 from spanflow._version import __version__
 
 abs = absolute  # noqa: F405

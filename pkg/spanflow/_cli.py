@@ -51,7 +51,7 @@ def _reason(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="spanflow",
-        description="Zero-copy arrays for Python data work.",
+        description="Zero-copy arrays and native pipelines for Python data work.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

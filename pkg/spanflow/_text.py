@@ -84,6 +84,7 @@ def _format_all(nested: list, digits: int) -> _Texts:
 
         def text(x: float) -> str:
             return decimals(_shortest(x, digits))
+
     flat: list[str] = []
 
     def render(x: Any) -> Any:
@@ -137,14 +138,14 @@ def _join(nested: list, width: int, indent: str) -> str:
     if isinstance(nested[0], list) or (len(nested) > 1 and isinstance(nested[1], list)):
         inner = indent + " "
         rows = [x if x == "..." else _join(x, width, inner) for x in nested]
-        deeper = isinstance(nested[0][0], list)
-        return "[" + (",\n\n" if deeper else ",\n").join(
-            row if i == 0 else inner + row for i, row in enumerate(rows)
-        ) + "]"
+        between = ",\n\n" if isinstance(nested[0][0], list) else ",\n"
+        return "[" + (between + inner).join(rows) + "]"
     lines: list[str] = []
     line = ""
     for i, text in enumerate(nested):
-        piece = (text if text == "..." else text.rjust(width)) + ("," if i + 1 < len(nested) else "")
+        piece = text if text == "..." else text.rjust(width)
+        if i + 1 < len(nested):
+            piece += ","
         if line and len(indent) + len(line) + 1 + len(piece) > _WIDTH:
             lines.append(line)
             line = ""

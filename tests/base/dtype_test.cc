@@ -67,7 +67,8 @@ TEST(Format, NativeRecordIsAligned) {
 }
 
 TEST(Format, NestedSubArraysPaddingAndBytes) {
-  const auto parsed = ParseFormat("T{(2,3)<f:m:3x<d:t:T{<h:a:<h:b:}:in:5s:name:}", 24 + 3 + 8 + 4 + 5);
+  const auto parsed =
+      ParseFormat("T{(2,3)<f:m:3x<d:t:T{<h:a:<h:b:}:in:5s:name:}", 24 + 3 + 8 + 4 + 5);
   ASSERT_TRUE(parsed.ok()) << parsed.status().message();
   EXPECT_EQ(parsed->FindField("m")->shape, (std::vector<int64_t>{2, 3}));
   EXPECT_EQ(parsed->FindField("t")->offset, 27);
@@ -94,8 +95,8 @@ TEST(Format, RecordsInsideRecordsEndPaddedOrNot) {
 }
 
 TEST(Format, RefusesWhatItCannotHold) {
-  for (const char* format : {"g", "Zg", "O", "4w", "T{<i:x:", "T{<i:x}", "(2", "", "zz", ":x:",
-                             "99999999999999999999i"}) {
+  for (const char* format : {"g", "Zg", "O", "4w", "T{<i:x:", "T{<i:x}", "(2", "", "zz",
+                             ":x:", "99999999999999999999i"}) {
     EXPECT_FALSE(ParseFormat(format, 4).ok()) << format;
   }
   EXPECT_FALSE(ParseFormat("T{<i:x:<i:y:}", 12).ok());  // does not add up
@@ -126,12 +127,14 @@ TEST(Record, GeneratedFormatReadsBackAsTheSameRecord) {
 TEST(Record, RefusesFieldsOutsideAndTwice) {
   EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), 4, {}}}, 8).ok());
   EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), -1, {}}}, 8).ok());
-  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kI8), 0, {}}, {"x", DType(Kind::kI8), 1, {}}}, 8).ok());
+  EXPECT_FALSE(
+      DType::MakeRecord({{"x", DType(Kind::kI8), 0, {}}, {"x", DType(Kind::kI8), 1, {}}}, 8).ok());
   EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), 0, {INT64_MAX, INT64_MAX}}}, 8).ok());
 }
 
 TEST(Record, SwappedTwiceIsTheSame) {
-  const auto record = DType::MakeRecord({{"x", DType(Kind::kF64), 0, {}}, {"y", DType(Kind::kU8), 8, {}}}, 9);
+  const auto record =
+      DType::MakeRecord({{"x", DType(Kind::kF64), 0, {}}, {"y", DType(Kind::kU8), 8, {}}}, 9);
   EXPECT_TRUE(record->Swapped().has_swapped_parts());
   EXPECT_EQ(record->Swapped().Swapped(), *record);
 }

@@ -200,6 +200,7 @@ class Truth:
 
     def tolist(self):
         """Nested lists of what struct makes of the elements."""
+
         def build(index):
             if len(index) == self.ndim:
                 (value,) = struct.unpack(self.fmt, self.element(index))

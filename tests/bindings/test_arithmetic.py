@@ -5,6 +5,7 @@ import operator
 import warnings
 
 import pytest
+
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
@@ -307,7 +308,10 @@ def test_large_arrays():
     rng = np.random.default_rng(5)
     a, b = rng.random((2, 1_500_000), dtype="f4")
     same(sf.asarray(a) * 2.5 + sf.asarray(b), a * np.float32(2.5) + b)
-    same(sf.asarray(a).reshape(1500, 1000).T + b.reshape(1000, 1500), a.reshape(1500, 1000).T + b.reshape(1000, 1500))
+    same(
+        sf.asarray(a).reshape(1500, 1000).T + b.reshape(1000, 1500),
+        a.reshape(1500, 1000).T + b.reshape(1000, 1500),
+    )
     same(sf.where(sf.asarray(a) < b, a, b), np.minimum(a, b))
 
 
@@ -401,7 +405,10 @@ def test_nan_wins():
     b = np.array([np.nan, 1, np.nan, 3, np.inf])
     for dtype in ("f2", "f4", "f8"):
         for name in ("minimum", "maximum"):
-            same(getattr(sf, name)(a.astype(dtype), b.astype(dtype)), getattr(np, name)(a, b).astype(dtype))
+            same(
+                getattr(sf, name)(a.astype(dtype), b.astype(dtype)),
+                getattr(np, name)(a, b).astype(dtype),
+            )
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", ">f4"])
@@ -414,7 +421,14 @@ def test_nan_equals_nothing(dtype, count):
     for target in sf.simd.targets():
         with sf.simd.use(target):
             ours = sf.asarray(a)
-            for compare in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
+            for compare in (
+                operator.eq,
+                operator.ne,
+                operator.lt,
+                operator.le,
+                operator.gt,
+                operator.ge,
+            ):
                 if np.dtype(dtype).kind == "c" and compare not in (operator.eq, operator.ne):
                     continue
                 same(compare(ours, ours), compare(a, a))
@@ -550,7 +564,7 @@ def test_overlapping_out_of_another_size():
     memory = np.arange(64, dtype="u1")
     ours = sf.asarray(memory.copy())
     wide = ours[:32].view("u2")
-    expected = (memory[:16].astype("u2") + memory[16:32])
+    expected = memory[:16].astype("u2") + memory[16:32]
     sf.add(ours[:16], ours[16:32], out=wide)
     assert wide.tolist() == expected.tolist()
     ours = sf.asarray(memory.copy())
@@ -573,9 +587,7 @@ def test_overlapping_transposed():
 # In-place operators.
 
 
-@pytest.mark.parametrize(
-    "name", ["iadd", "isub", "imul", "itruediv", "iand", "ior", "ixor"]
-)
+@pytest.mark.parametrize("name", ["iadd", "isub", "imul", "itruediv", "iand", "ior", "ixor"])
 @pytest.mark.parametrize("dtype", ["i4", "f4", "f8", "c16", "?", "u1"])
 def test_in_place(name, dtype):
     theirs = sample(dtype)

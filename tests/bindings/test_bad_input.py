@@ -8,6 +8,7 @@ import textwrap
 import threading
 
 import pytest
+
 import spanflow as sf
 
 # Files that are not what they should be.
@@ -16,7 +17,13 @@ import spanflow as sf
 def npy(header, data=b"", version=(1, 0), length=None):
     text = header if isinstance(header, bytes) else header.encode("utf-8")
     size = len(text) if length is None else length
-    return b"\x93NUMPY" + bytes(version) + struct.pack("<H" if version[0] < 2 else "<I", size) + text + data
+    return (
+        b"\x93NUMPY"
+        + bytes(version)
+        + struct.pack("<H" if version[0] < 2 else "<I", size)
+        + text
+        + data
+    )
 
 
 def header(descr="'<f8'", order="False", shape="(2,)"):
@@ -244,7 +251,9 @@ def test_raw_sizes(how, word, tmp_path):
         sf.open(path, **{"dtype": "u1", **how})
 
 
-@pytest.mark.parametrize("how", [{"shape": "3"}, {"shape": 1.5}, {"offset": "1"}, {"offset": 1.5}, {"dtype": "O"}])
+@pytest.mark.parametrize(
+    "how", [{"shape": "3"}, {"shape": 1.5}, {"offset": "1"}, {"offset": 1.5}, {"dtype": "O"}]
+)
 def test_raw_types(how, tmp_path):
     path = tmp_path / "a.raw"
     path.write_bytes(bytes(100))
@@ -408,11 +417,14 @@ def test_really_full_disk(tmp_path):
     """On a small file system of our own, where we may make one."""
     small = tmp_path / "small"
     small.mkdir()
-    if os.geteuid() != 0 or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", small],
-        capture_output=True,
-        check=False,
-    ).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k", "none", small],
+            capture_output=True,
+            check=False,
+        ).returncode
+    ):
         pytest.skip("cannot mount a file system here")
     try:
         path = small / "a.npy"

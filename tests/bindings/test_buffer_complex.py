@@ -4,16 +4,21 @@ import struct
 import sys
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 from tests.bindings.harness import LAYOUTS, buffer, mismatches
 
-COMPLEX = {"complex64": ("Zf", "f"), "complex128": ("Zd", "d"), ">c8": (">Zf", ">f"), ">c16": (">Zd", ">d")}
+COMPLEX = {
+    "complex64": ("Zf", "f"),
+    "complex128": ("Zd", "d"),
+    ">c8": (">Zf", ">f"),
+    ">c16": (">Zd", ">d"),
+}
 
 
 def flat_array(dtype, readonly=False):
-    fmt, part = COMPLEX[dtype]
+    _, part = COMPLEX[dtype]
     raw = harness.raw_items(part, 24)
     array = sf.frombuffer(raw if readonly else bytearray(raw), dtype)
     values = [value for (value,) in struct.iter_unpack(part, raw)]
@@ -40,9 +45,7 @@ def test_every_request(dtype, layout):
             raw,
             flat.address,
         )
-        wrong = mismatches(array, truth) + mismatches(
-            memoryview(array), truth, strict_scalar=False
-        )
+        wrong = mismatches(array, truth) + mismatches(memoryview(array), truth, strict_scalar=False)
         assert not wrong, "\n".join(wrong)
         assert array.tobytes() == truth.tobytes() == memoryview(array).tobytes()
 

@@ -15,8 +15,8 @@ import struct
 import zlib
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 
 RAW = bytes(range(64, 96))
@@ -90,7 +90,7 @@ def test_files(array, tmp_path):
         file.writelines([array, array[:2]])
     assert path.read_bytes() == RAW + RAW + RAW[:2]
     target = sf.zeros(len(RAW), "u1")
-    for opened in (open(path, "rb", buffering=0), open(path, "rb"), io.BytesIO(RAW)):
+    for opened in (open(path, "rb", buffering=0), open(path, "rb"), io.BytesIO(RAW)):  # noqa: SIM115
         with opened as file:
             target.fill(0)
             assert file.readinto(target) == len(RAW)

@@ -3,8 +3,8 @@
 import ctypes
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 from tests.bindings.harness import LAYOUTS, buffer
 

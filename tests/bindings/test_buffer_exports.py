@@ -9,8 +9,8 @@ import threading
 import weakref
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 
 

@@ -11,8 +11,8 @@ import struct
 import sys
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 from tests.bindings.harness import LAYOUTS, Strided, buffer, mismatches
 
@@ -82,8 +82,7 @@ def test_every_request_to_a_wrapped_exporter(fmt, readonly):
         wrong += [f"{name}: {line}" for line in mismatches(array, truth)]
         view = memoryview(array)
         wrong += [
-            f"memoryview of {name}: {line}"
-            for line in mismatches(view, truth, strict_scalar=False)
+            f"memoryview of {name}: {line}" for line in mismatches(view, truth, strict_scalar=False)
         ]
         again = sf.asarray(view, copy=False)
         wrong += [f"array of memoryview of {name}: {line}" for line in mismatches(again, truth)]

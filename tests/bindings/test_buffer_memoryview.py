@@ -5,8 +5,8 @@ import struct
 import unittest
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 
 test_memoryview = pytest.importorskip("test.test_memoryview")

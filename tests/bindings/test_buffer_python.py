@@ -4,8 +4,8 @@ import collections.abc
 import sys
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 
 if sys.version_info < (3, 12):
@@ -153,7 +153,12 @@ def test_release_cannot_save_the_view():
 
     class C(sf.Array):
         def __release_buffer__(self, view):
-            for use in (memoryview, lambda v: v.cast("b"), lambda v: v[:1], lambda v: v.toreadonly()):
+            for use in (
+                memoryview,
+                lambda v: v.cast("b"),
+                lambda v: v[:1],
+                lambda v: v.toreadonly(),
+            ):
                 with pytest.raises(ValueError):
                     use(view)
             saved.append(view)

@@ -9,8 +9,8 @@ import struct
 import sys
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 from tests.bindings.harness import DTYPES, LAYOUTS, NATIVE, buffer, mismatches
 
@@ -73,8 +73,7 @@ def test_every_request(fmt, storage, tmp_path):
         view = memoryview(array)
         wrong += [f"{name}: {line}" for line in mismatches(array, truth)]
         wrong += [
-            f"memoryview of {name}: {line}"
-            for line in mismatches(view, truth, strict_scalar=False)
+            f"memoryview of {name}: {line}" for line in mismatches(view, truth, strict_scalar=False)
         ]
     assert not wrong, "\n".join(wrong[:20])
 
@@ -278,9 +277,7 @@ def test_what_a_buffer_points_to_stays_while_it_is_held():
     array = sf.zeros((3, 4), "i2")[::2]
     with buffer(array, harness.FULL_RO) as first:
         with buffer(array, harness.FULL_RO) as second:
-            assert ctypes.addressof(first.shape.contents) == ctypes.addressof(
-                second.shape.contents
-            )
+            assert ctypes.addressof(first.shape.contents) == ctypes.addressof(second.shape.contents)
         assert first.shape[:2] == [2, 4]
         assert first.strides[:2] == [16, 2]
         assert first.format == b"h"

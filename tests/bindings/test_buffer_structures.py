@@ -6,8 +6,8 @@ import random
 import struct
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 from tests.bindings.harness import DTYPES, Strided, mismatches
 
@@ -39,9 +39,7 @@ def random_strided(rng, fmt, shape):
         raw = bytes(b & 0x3B for b in raw)  # never an infinity or NaN, in any byte order
     owner = bytearray(raw)
     base = harness.address_of(owner)
-    truth = harness.Truth(
-        fmt, size, shape, tuple(strides), base - low, False, bytes(owner), base
-    )
+    truth = harness.Truth(fmt, size, shape, tuple(strides), base - low, False, bytes(owner), base)
     code = sf.dtype(DTYPES[fmt]).str
     array = sf.asarray(Strided(owner, truth.address, code, shape, strides), copy=False)
     return array, truth, owner

@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import pytest
+
 import spanflow as sf
 
 NUMERIC = {
@@ -46,11 +47,11 @@ def test_equality_with_everything_that_reads_as_a_dtype(name):
     same = [name, code, code[1:], "=" + code[1:], np.dtype(name), np.dtype(name).type, dtype]
     for other in same:
         assert dtype == other, other
-        assert not dtype != other
+        assert not dtype != other  # noqa: SIM202  (both operators)
         assert sf.dtype(other) == dtype
     assert np.dtype(name) == dtype or NotImplemented  # NumPy may not know us; it must not raise
     for other in ("S3", ">i2" if name != "int16" else ">i4", np.dtype("S1"), None, 7, object()):
-        assert dtype != other and not dtype == other
+        assert dtype != other and not dtype == other  # noqa: SIM201  (both operators)
 
 
 @pytest.mark.parametrize("name", NUMERIC)

@@ -8,8 +8,8 @@ import struct
 import sys
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.bindings import harness
 
 np = pytest.importorskip("numpy")
@@ -194,7 +194,14 @@ def test_large_strided_saves(tmp_path):
 
 def test_save_takes_what_asarray_takes(tmp_path):
     path = tmp_path / "a.npy"
-    for value in ([1, 2, 3], 5, b"bytes", bytearray(b"abc"), memoryview(b"abc")[::-1], [[1.5], [2]]):
+    for value in (
+        [1, 2, 3],
+        5,
+        b"bytes",
+        bytearray(b"abc"),
+        memoryview(b"abc")[::-1],
+        [[1.5], [2]],
+    ):
         sf.save(path, value)
         assert np.load(path).tolist() == sf.asarray(value).tolist()
 
@@ -207,7 +214,14 @@ def test_paths(tmp_path, monkeypatch):
         def __fspath__(self):
             return "fs.npy"
 
-    for path in ("plain.npy", pathlib.Path("path.npy"), b"bytes.npy", Path(), "größe 長さ.npy", "no-suffix"):
+    for path in (
+        "plain.npy",
+        pathlib.Path("path.npy"),
+        b"bytes.npy",
+        Path(),
+        "größe 長さ.npy",
+        "no-suffix",
+    ):
         sf.save(path, array)
         assert sf.open(path).tolist() == [0, 1, 2]
         assert os.path.exists(path)  # exactly this name
@@ -369,7 +383,9 @@ def test_raw_files(offset, tmp_path):
         np.testing.assert_array_equal(np.asarray(ours.copy()), values)
         assert ours.sum() == values.sum()
     with sf.open(path, dtype=">u2", shape=(10, 20), offset=offset) as ours:
-        np.testing.assert_array_equal(np.asarray(ours.copy()), values[:200].view(">u2").reshape(10, 20))
+        np.testing.assert_array_equal(
+            np.asarray(ours.copy()), values[:200].view(">u2").reshape(10, 20)
+        )
     with sf.open(path, "r+", dtype="u2", offset=offset) as ours:
         ours[2999] = 77
     content = path.read_bytes()

@@ -4,6 +4,7 @@ import itertools
 import random
 
 import pytest
+
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
@@ -300,9 +301,7 @@ def test_random_integer_arrays(dtype):
         indices = np.array(
             [rng.randint(low, extent - 1) for _ in range(int(np.prod(index_shape)))], kind
         ).reshape(index_shape)
-        before = tuple(
-            slice(None, None, rng.choice([1, -1, 2])) for _ in theirs.shape[:axis]
-        )
+        before = tuple(slice(None, None, rng.choice([1, -1, 2])) for _ in theirs.shape[:axis])
         after = (slice(None, None, -1),) if axis + 1 < theirs.ndim and rng.random() < 0.5 else ()
         key = (*before, indices, *after)
         ours_key = tuple(sf.array(k) if k is indices and rng.random() < 0.5 else k for k in key)
@@ -408,7 +407,13 @@ def check_bytes(ours, theirs):
 
 # Records.
 
-RECORD = [("x", "<f4"), ("n", ">i2"), ("v", "u1", (2,)), ("s", "S3"), ("in", [("p", "<f8"), ("q", "?")])]
+RECORD = [
+    ("x", "<f4"),
+    ("n", ">i2"),
+    ("v", "u1", (2,)),
+    ("s", "S3"),
+    ("in", [("p", "<f8"), ("q", "?")]),
+]
 
 
 def records(count=4):
@@ -448,7 +453,7 @@ def test_fields_are_views():
 
 def test_records_one_by_one():
     ours, theirs = records()
-    assert ours[1].item() == theirs[1].item()[:2] + ([2, 3],) + theirs[1].item()[3:]
+    assert ours[1].item() == (*theirs[1].item()[:2], [2, 3], *theirs[1].item()[3:])
     assert ours[2]["n"] == 600
     ours[0]["x"] = 42
     assert ours["x"][0] == 42
@@ -473,7 +478,13 @@ def test_records_are_selected_and_copied():
     assert ours[mask].tolist() == ours.tolist()[1:]
     assert ours[ours["n"] > 100]["x"].tolist() == theirs[mask]["x"].tolist()
     assert ours[[2, 0]].tolist() == [ours[2].item(), ours[0].item()]
-    packed = [("n", "i8"), ("x", "f8"), ("v", "f4", (2,)), ("s", "S5"), ("in", [("p", "f4"), ("q", "u1")])]
+    packed = [
+        ("n", "i8"),
+        ("x", "f8"),
+        ("v", "f4", (2,)),
+        ("s", "S5"),
+        ("in", [("p", "f4"), ("q", "u1")]),
+    ]
     converted = ours.astype(packed)
     assert converted["x"].tolist() == theirs["x"].tolist()
     assert converted["s"].tolist() == theirs["s"].tolist()

@@ -6,6 +6,7 @@ import sys
 import weakref
 
 import pytest
+
 import spanflow as sf
 
 

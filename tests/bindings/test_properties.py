@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
@@ -121,7 +122,11 @@ def test_binary_operations(data):
     b = data.draw(arrays(shapes=st.just(shapes.input_shapes[1])))
     if a.shape != shapes.input_shapes[0] or b.shape != shapes.input_shapes[1]:
         a, b = a.reshape(shapes.input_shapes[0]), b.reshape(shapes.input_shapes[1])
-    name = data.draw(st.sampled_from(["add", "subtract", "multiply", "divide", "equal", "less", "maximum", "bitwise_xor"]))
+    name = data.draw(
+        st.sampled_from(
+            ["add", "subtract", "multiply", "divide", "equal", "less", "maximum", "bitwise_xor"]
+        )
+    )
     complex_order = "c" in a.dtype.kind + b.dtype.kind and name in ("less", "maximum")
     with np.errstate(all="ignore"):
         try:
@@ -163,7 +168,11 @@ def test_masks_and_takes(theirs, data):
     mask = data.draw(hnp.arrays(bool, theirs.shape))
     same(ours[mask], theirs[mask])
     if theirs.shape[0]:
-        picks = data.draw(hnp.arrays("i8", st.integers(0, 8), elements=st.integers(-theirs.shape[0], theirs.shape[0] - 1)))
+        picks = data.draw(
+            hnp.arrays(
+                "i8", st.integers(0, 8), elements=st.integers(-theirs.shape[0], theirs.shape[0] - 1)
+            )
+        )
         same(ours[picks], theirs[picks])
         if len(picks):
             mine, copy = sf.array(theirs), theirs.copy()
@@ -175,7 +184,9 @@ def test_masks_and_takes(theirs, data):
 @PROFILE
 @given(arrays(), st.data())
 def test_reductions(theirs, data):
-    name = data.draw(st.sampled_from(["sum", "any", "all", "count_nonzero", "mean", "min", "max", "var"]))
+    name = data.draw(
+        st.sampled_from(["sum", "any", "all", "count_nonzero", "mean", "min", "max", "var"])
+    )
     axis = data.draw(st.one_of(st.none(), hnp.valid_tuple_axes(theirs.ndim)))
     keepdims = data.draw(st.booleans())
     native = theirs.astype(theirs.dtype.newbyteorder("="))

@@ -6,6 +6,7 @@ import random
 import warnings
 
 import pytest
+
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
@@ -88,7 +89,9 @@ def test_all_elements(dtype, name):
         same(getattr(sf, name)(ours), expected, values, name)
         same(getattr(ours, name)(), expected, values, name)
         same(getattr(sf, name)(values), expected, values, name)
-        same(getattr(sf, name)(values.tolist()), run(name, np.asarray(values.tolist())), values, name)
+        same(
+            getattr(sf, name)(values.tolist()), run(name, np.asarray(values.tolist())), values, name
+        )
 
 
 def all_axes(ndim):
@@ -112,7 +115,9 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", ["bool", "int16", "uint8", "float16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int16", "uint8", "float16", "float32", "float64", "complex64"]
+)
 def test_axes(dtype, layout):
     values = LAYOUTS[layout](sample(dtype, (3, 4, 5)))
     ours = sf.asarray(values)

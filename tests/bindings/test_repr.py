@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 import spanflow as sf
 
 
@@ -12,7 +13,9 @@ def lines(array):
 
 def test_header():
     assert lines(sf.zeros((2, 3), "f4"))[0] == "Array(shape=(2, 3), dtype=float32, heap)"
-    assert lines(sf.frombuffer(b"ab", "u1"))[0] == "Array(shape=(2,), dtype=uint8, foreign, read-only)"
+    assert (
+        lines(sf.frombuffer(b"ab", "u1"))[0] == "Array(shape=(2,), dtype=uint8, foreign, read-only)"
+    )
     assert lines(sf.zeros(3, ">i2"))[0] == "Array(shape=(3,), dtype=>i2, heap)"
     assert lines(sf.zeros((), "c8"))[0] == "Array(shape=(), dtype=complex64, heap)"
     assert lines(sf.zeros(1, "S3"))[0] == "Array(shape=(1,), dtype=S3, heap)"
@@ -21,7 +24,9 @@ def test_header():
 
 def test_mapped_header(tmp_path):
     sf.save(tmp_path / "a.npy", sf.arange(3))
-    assert lines(sf.open(tmp_path / "a.npy"))[0] == "Array(shape=(3,), dtype=int64, mapped, read-only)"
+    assert (
+        lines(sf.open(tmp_path / "a.npy"))[0] == "Array(shape=(3,), dtype=int64, mapped, read-only)"
+    )
     assert lines(sf.open(tmp_path / "a.npy", "r+"))[0] == "Array(shape=(3,), dtype=int64, mapped)"
 
 

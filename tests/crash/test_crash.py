@@ -204,7 +204,9 @@ def test_multiprocessing(tmp_path):
 
 
 @pytest.mark.parametrize("first", ["spanflow", "other"])
-@pytest.mark.parametrize("other", ["numpy", "numpy.random", "kiwisolver", "contourpy", "matplotlib.ft2font"])
+@pytest.mark.parametrize(
+    "other", ["numpy", "numpy.random", "kiwisolver", "contourpy", "matplotlib.ft2font"]
+)
 def test_another_cpp_extension(other, first):
     """Allocators, exceptions and static data of two C++ extensions stay apart."""
     script = """
@@ -305,7 +307,9 @@ def test_deep_structures(name, tmp_path):
     script = (
         "import sys\nimport spanflow as sf\npath = sys.argv[1]\n"
         "sys.setrecursionlimit(1000)\n"
-        "try:\n" + "".join(f"    {line}\n" for line in DEEP[name].splitlines()) + "except (ValueError, TypeError, RecursionError) as error:\n"
+        "try:\n"
+        + "".join(f"    {line}\n" for line in DEEP[name].splitlines())
+        + "except (ValueError, TypeError, RecursionError) as error:\n"
         "    import os\n"
         "    os._exit(7)  # freeing such lists is Python's own affair\n"
     )

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import spanflow as sf
 
+import spanflow as sf
 from tests.crash.process import check
 
 HERE = Path(__file__).parent
@@ -24,6 +24,13 @@ sys.path.insert(0, {str(HERE)!r})
 import interpreters
 SMOKE = open({str(HERE / "smoke.py")!r}).read()
 path = sys.argv[1]
+
+def create():
+    # Imports here and one by one: CPython 3.12 loads extension modules of its own without a lock,
+    # and threading takes the thread that imports it for the main one.
+    i = interpreters.create()
+    interpreters.run(i, "import gc, pickle, sys, threading, spanflow, spanflow._text")
+    return i
 """
 
 
@@ -44,7 +51,7 @@ def test_smoke_in_the_main_interpreter(path):
 def test_smoke_in_one(path):
     in_process(
         """
-i = interpreters.create()
+i = create()
 interpreters.run(i, SMOKE, path=path)
 interpreters.destroy(i)
 """,
@@ -57,7 +64,7 @@ def test_the_interpreter_has_its_own_gil():
     """The control: an extension without the promise is refused there, ours is not."""
     in_process(
         """
-i = interpreters.create()
+i = create()
 for name in ("_testbuffer", "_testsinglephase"):
     try:
         __import__(name)
@@ -77,6 +84,44 @@ interpreters.destroy(i)
     )
 
 
+def test_import_is_light():
+    """Every module of the standard library that comes along must load in many interpreters."""
+    in_process(
+        """
+before = set(sys.modules)
+import spanflow
+extra = {m for m in set(sys.modules) - before if not m.startswith("spanflow")}
+heavy = extra & {"datetime", "_datetime", "decimal", "email", "importlib.metadata", "inspect", "re", "ctypes"}
+assert not heavy, heavy
+""",
+        "",
+    )
+
+
+@pytest.mark.skipif(not interpreters.OWN_GIL, reason="interpreters share one GIL before 3.12")
+def test_imported_by_four_at_once():
+    in_process(
+        """
+ids = [interpreters.create() for _ in range(4)]
+barrier = threading.Barrier(4)
+errors = []
+def work(k):
+    try:
+        interpreters.run(ids[k], "import abc, collections.abc, contextlib")
+        barrier.wait()
+        interpreters.run(ids[k], "import spanflow; assert spanflow.ones(5).sum() == 5")
+    except BaseException as error:
+        errors.append(error)
+threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert not errors, errors
+for i in ids: interpreters.destroy(i)
+""",
+        "",
+    )
+
+
 @pytest.mark.parametrize("main_first", [True, False])
 def test_four_map_the_same_file(path, main_first):
     """All at once, in threads: read it whole, write a quarter each; the bytes are shared."""
@@ -84,13 +129,13 @@ def test_four_map_the_same_file(path, main_first):
         f"""
 if {main_first}:
     import spanflow
-ids = [interpreters.create() for _ in range(4)]
+ids = [create() for _ in range(4)]
 errors = []
-all_read = threading.Barrier(4)
+read = threading.Barrier(4)
 def work(k):
     try:
         interpreters.run(ids[k], SMOKE, path=path)
-        all_read.wait(60)
+        read.wait()
         interpreters.run(ids[k], '''
 import spanflow as sf
 quarter = slice(250 * k, 250 * (k + 1))
@@ -128,7 +173,7 @@ def state():
     return sf.memory_stats()["live_blocks"], len(os.listdir("/proc/self/fd")), mapped
 before = None
 for round in range(8):
-    i = interpreters.create()
+    i = create()
     interpreters.run(i, SMOKE, path=path)
     interpreters.run(i, '''
 kept = sf.open(path), sf.ones(1000), sf.asarray(bytearray(10)), memoryview(sf.ones(5))
@@ -146,7 +191,7 @@ def test_types_belong_to_their_interpreter():
     in_process(
         """
 import spanflow as sf
-i = interpreters.create()
+i = create()
 mine = (id(sf.Array), id(sf.float32), id(sf.add), id(sf._core))
 interpreters.run(i, '''
 import spanflow as sf
@@ -168,7 +213,7 @@ def test_settings_of_the_process_are_shared():
     in_process(
         """
 import spanflow as sf
-i = interpreters.create()
+i = create()
 sf.set_num_threads(3)
 interpreters.run(i, '''
 import spanflow as sf
@@ -193,7 +238,7 @@ def test_exit_with_interpreters_alive(path):
 import spanflow as sf
 keep = sf.ones(100), memoryview(sf.ones(10))
 for _ in range(3):
-    i = interpreters.create()
+    i = create()
     interpreters.run(i, SMOKE, path=path)
     interpreters.run(i, "view = memoryview(sf.ones(100)); kept = sf.open(path)", path=path)
 """,
@@ -205,7 +250,7 @@ def test_an_error_inside_is_only_theirs(path):
     in_process(
         """
 import spanflow as sf
-i = interpreters.create()
+i = create()
 for text in ("import spanflow as sf; sf.open('/no/file')", "sf.ones(3)[7]", "raise SystemError('x')"):
     try:
         interpreters.run(i, text)
@@ -228,7 +273,7 @@ def test_a_view_crosses_without_a_copy():
         """
 import gc
 import spanflow as sf
-i = interpreters.create()
+i = create()
 interpreters.run(i, "import _interpreters")
 a = sf.arange(12, dtype="i4").reshape(3, 4)[::2]
 interpreters.run(i, '''
@@ -268,7 +313,7 @@ import gc
 import spanflow as sf
 a = sf.zeros(100)
 for _ in range(5):
-    i = interpreters.create()
+    i = create()
     interpreters.run(i, "import _interpreters")
     interpreters.run(i, '''
 import spanflow as sf

@@ -52,6 +52,11 @@ RESERVED |= {
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
+def allowed(room, other):
+    """Whether a room may include files of the other."""
+    return other == room or LAYERS[other] < LAYERS[room] or (room, other) in SAME_LAYER
+
+
 def complaints(room, text, exists):
     """What the text of one file in a room breaks; `exists(path)` knows the files of csrc."""
     for quote, path in INCLUDE.findall(text):
@@ -59,7 +64,7 @@ def complaints(room, text, exists):
         if quote == '"' and not path.startswith("hwy/"):
             if other not in LAYERS or not exists(path):
                 yield f'"{path}" is not a file written from the csrc root'
-            elif other != room and LAYERS[other] >= LAYERS[room] and (room, other) not in SAME_LAYER:
+            elif not allowed(room, other):
                 yield f'"{path}" is in layer {LAYERS[other]}, {room} is in layer {LAYERS[room]}'
             continue
         if quote == "<" and other in LAYERS and exists(path):

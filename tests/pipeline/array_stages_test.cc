@@ -21,8 +21,8 @@ namespace spanflow::pipeline {
 namespace {
 
 using array::View;
-using base::DType;
 using base::Dims;
+using base::DType;
 using base::Kind;
 using simd::Op;
 using simd::Reduction;
@@ -132,11 +132,11 @@ TEST(RowsSource, OfNoRowsGivesNothing) {
 TEST(Map, AppliesOperationsInPlaceWhereItMay) {
   const View a = Floats({1000, 4});
   const std::vector<float> before = Values<float>(a);
-  const Result result = RunAll({Rows(a, 64),
-                                {MapStage(Apply(Op::kMultiply, {Number64(2)})),
-                                 MapStage(Apply(Op::kSubtract, {Number64(0.5)})),
-                                 MapStage(Apply(Op::kClip, {Number64(-10), Number64(10)})),
-                                 CollectStage()}});
+  const Result result =
+      RunAll({Rows(a, 64),
+              {MapStage(Apply(Op::kMultiply, {Number64(2)})),
+               MapStage(Apply(Op::kSubtract, {Number64(0.5)})),
+               MapStage(Apply(Op::kClip, {Number64(-10), Number64(10)})), CollectStage()}});
   const View& out = Only(result);
   EXPECT_EQ(out.layout.shape, (Dims{1000, 4}));
   EXPECT_EQ(out.dtype(), DType(Kind::kF32));
@@ -150,9 +150,9 @@ TEST(Map, AppliesOperationsInPlaceWhereItMay) {
 TEST(Map, TakesTheRowsOfAlignedArrays) {
   const View a = Floats({100});
   const View w = Floats({100});
-  const Result result = RunAll(
-      {Rows(a, 7),
-       {MapStage(Apply(Op::kMultiply, {Operand{Part{w, nullptr}, true}})), CollectStage()}});
+  const Result result =
+      RunAll({Rows(a, 7),
+              {MapStage(Apply(Op::kMultiply, {Operand{Part{w, nullptr}, true}})), CollectStage()}});
   const std::vector<float> got = Values<float>(Only(result));
   const std::vector<float> x = Values<float>(a);
   for (size_t i = 0; i < 100; ++i) ASSERT_EQ(got[i], x[i] * x[i]);
@@ -175,10 +175,10 @@ TEST(Map, ReducesAlongAxesAndKeepsRows) {
   const View a = Floats({50, 8});
   const View w = Floats({50});
   const ReduceAxes mean{Reduction::kMean, false, {-1}};
-  const Result result = RunAll(
-      {Rows(a, 9),
-       {MapStage(Operation(mean)),
-        MapStage(Apply(Op::kMultiply, {Operand{Part{w, nullptr}, true}})), CollectStage()}});
+  const Result result =
+      RunAll({Rows(a, 9),
+              {MapStage(Operation(mean)),
+               MapStage(Apply(Op::kMultiply, {Operand{Part{w, nullptr}, true}})), CollectStage()}});
   const std::vector<float> got = Values<float>(Only(result));
   const std::vector<float> x = Values<float>(a), y = Values<float>(w);
   ASSERT_EQ(got.size(), 50u);
@@ -212,8 +212,8 @@ TEST(Map, PythonNumbersTakeTheDtypeOfTheArray) {
 
 TEST(Filter, ByMaskAndByChunk) {
   const View a = Floats({1000});
-  const Result mask = RunAll(
-      {Rows(a, 33), {FilterStage(Apply(Op::kGreater, {Number64(100)})), CollectStage()}});
+  const Result mask =
+      RunAll({Rows(a, 33), {FilterStage(Apply(Op::kGreater, {Number64(100)})), CollectStage()}});
   std::vector<float> wanted;
   for (float x : Values<float>(a)) {
     if (x > 100) wanted.push_back(x);
@@ -221,8 +221,8 @@ TEST(Filter, ByMaskAndByChunk) {
   EXPECT_EQ(Values<float>(Only(mask)), wanted);
 
   const View flags = Make<uint8_t>(Kind::kBool, {6}, {0, 1, 0, 0, 1, 1});
-  const Result any = RunAll(
-      {Rows(flags, 2), {FilterStage(Operation(ReduceAxes{Reduction::kAny}))}});
+  const Result any =
+      RunAll({Rows(flags, 2), {FilterStage(Operation(ReduceAxes{Reduction::kAny}))}});
   ASSERT_EQ(any.chunks.size(), 2u);
   EXPECT_EQ(any.chunks[0]->first_row, 0);
   EXPECT_EQ(any.chunks[1]->first_row, 4);
@@ -260,16 +260,16 @@ TEST(Reduce, OfNothing) {
 
 TEST(Collect, StacksNumbersAndRefusesWhatDoesNotFit) {
   const View a = Floats({10, 2});
-  const Result sums = RunAll(
-      {Rows(a, 1), {MapStage(Operation(ReduceAxes{Reduction::kMax})), CollectStage()}});
+  const Result sums =
+      RunAll({Rows(a, 1), {MapStage(Operation(ReduceAxes{Reduction::kMax})), CollectStage()}});
   EXPECT_EQ(Only(sums).layout.shape, (Dims{10}));
   EXPECT_TRUE(RunAll({Rows(Floats({0}), 1), {CollectStage()}}).chunks.empty());
 }
 
 TEST(Memory, ChunksOfStagesAreCountedUntilTheirLastViewDies) {
   const View a = Floats({1 << 16});
-  auto run = StartOrDie({Rows(a, 1 << 12), {MapStage(Apply(Op::kAdd, {Number64(1)}))}, 1},
-                        {2, 1 << 20});
+  auto run =
+      StartOrDie({Rows(a, 1 << 12), {MapStage(Apply(Op::kAdd, {Number64(1)}))}, 1}, {2, 1 << 20});
   Caller caller;
   Delivery delivery = run->Next(caller);
   View kept = (*delivery.item->AsChunk())[0].view;

@@ -21,9 +21,7 @@ inline std::atomic<int64_t> live_numbers{0};
 
 class Number final : public Value {
  public:
-  explicit Number(int64_t n, int64_t nbytes = 0) : value(n), nbytes_(nbytes) {
-    ++live_numbers;
-  }
+  explicit Number(int64_t n, int64_t nbytes = 0) : value(n), nbytes_(nbytes) { ++live_numbers; }
   ~Number() override { --live_numbers; }
   int64_t nbytes() const override { return nbytes_; }
 
@@ -124,12 +122,12 @@ class FunctionStage final : public Stage {
 };
 
 inline std::shared_ptr<const Stage> Each(Mode mode, std::function<void(Number&)> function) {
-  return std::make_shared<FunctionStage>("each", mode,
-                                         [function = std::move(function)](Item item, Context& context) {
-                                           function(static_cast<Number&>(*item));
-                                           context.Emit(std::move(item));
-                                           return base::Status::Ok();
-                                         });
+  return std::make_shared<FunctionStage>(
+      "each", mode, [function = std::move(function)](Item item, Context& context) {
+        function(static_cast<Number&>(*item));
+        context.Emit(std::move(item));
+        return base::Status::Ok();
+      });
 }
 
 struct Outcome {

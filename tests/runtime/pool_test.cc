@@ -150,7 +150,8 @@ TEST(NumThreads, IsKeptInRange) {
   EXPECT_EQ(NumThreads(), kMaxThreads);
 }
 
-#ifndef SPANFLOW_NO_THREADS_AFTER_FORK  // ThreadSanitizer refuses to start threads in a forked child
+#ifndef SPANFLOW_NO_THREADS_AFTER_FORK  // ThreadSanitizer refuses to start threads in a forked
+                                        // child
 TEST(Fork, TheChildHasAPoolThatWorks) {
   const Threads three(3);
   std::atomic<bool> stop{false};
@@ -188,9 +189,8 @@ TEST(Exit, WithWorkInFlightIsClean) {
       {
         SetNumThreads(3);
         std::thread([] {
-          ParallelFor(1000, 1, [](int64_t, int64_t) {
-            std::this_thread::sleep_for(milliseconds(2));
-          });
+          ParallelFor(1000, 1,
+                      [](int64_t, int64_t) { std::this_thread::sleep_for(milliseconds(2)); });
         }).detach();
         std::this_thread::sleep_for(milliseconds(20));
         std::exit(7);

@@ -104,8 +104,8 @@ bool IsCastOf(const std::byte* got, Number number) {
                       whole <= static_cast<long double>(std::numeric_limits<To>::max());
     return !fits || static_cast<long double>(lanes[0]) == whole;
   } else {
-    const bool imaginary_is_right = !base::IsComplex(kTo) ||
-                                    SameValue(lanes[1], static_cast<To>(number.im));
+    const bool imaginary_is_right =
+        !base::IsComplex(kTo) || SameValue(lanes[1], static_cast<To>(number.im));
     return imaginary_is_right && SameValue(lanes[0], static_cast<To>(number.re));
   }
 }
@@ -255,7 +255,12 @@ TEST_P(Cast, ZeroKeepsItsSign) {
 
 // A float beyond an integer's range gives what x86 does, wherever this runs.
 TEST_P(Cast, FloatsOutOfRangeGiveX86sAnswers) {
-  const float in[] = {300.0f, -1.0f, 3e9f, -3e9f, 1e30f, -1e30f,
+  const float in[] = {300.0f,
+                      -1.0f,
+                      3e9f,
+                      -3e9f,
+                      1e30f,
+                      -1e30f,
                       std::numeric_limits<float>::infinity(),
                       std::numeric_limits<float>::quiet_NaN()};
   constexpr int32_t kMin32 = std::numeric_limits<int32_t>::min();
@@ -266,9 +271,9 @@ TEST_P(Cast, FloatsOutOfRangeGiveX86sAnswers) {
             (std::vector<int32_t>{300, -1, kMin32, kMin32, kMin32, kMin32, kMin32, kMin32}));
   int64_t i64[8];
   FindCast(Kind::kF32, Kind::kI64)(in, i64, 8);
-  EXPECT_EQ(std::vector<int64_t>(i64, i64 + 8),
-            (std::vector<int64_t>{300, -1, 3000000000, -3000000000, kMin64, kMin64, kMin64,
-                                  kMin64}));
+  EXPECT_EQ(
+      std::vector<int64_t>(i64, i64 + 8),
+      (std::vector<int64_t>{300, -1, 3000000000, -3000000000, kMin64, kMin64, kMin64, kMin64}));
   uint8_t u8[8];
   FindCast(Kind::kF32, Kind::kU8)(in, u8, 8);
   EXPECT_EQ(std::vector<uint8_t>(u8, u8 + 8), (std::vector<uint8_t>{44, 255, 0, 0, 0, 0, 0, 0}));

@@ -270,9 +270,8 @@ void CheckExtremes(Engine& engine, const Matrix<kKind>& m) {
 TEST_P(Columns, MinAndMaxWithNan) {
   ForEachKind([]<Kind kKind>() {
     if constexpr (Contains(kRealKinds | kBoolKind, kKind)) {
-      ForEachMatrix<kKind>(true, [](Engine& engine, const Matrix<kKind>& m) {
-        CheckExtremes(engine, m);
-      });
+      ForEachMatrix<kKind>(
+          true, [](Engine& engine, const Matrix<kKind>& m) { CheckExtremes(engine, m); });
     }
   });
 }
@@ -306,9 +305,8 @@ void CheckTruth(Engine& engine, Matrix<kKind> m) {
 TEST_P(Columns, AnyAllAndCount) {
   ForEachKind([]<Kind kKind>() {
     if constexpr (Contains(kEveryKind, kKind)) {
-      ForEachMatrix<kKind>(true, [](Engine& engine, const Matrix<kKind>& m) {
-        CheckTruth(engine, m);
-      });
+      ForEachMatrix<kKind>(true,
+                           [](Engine& engine, const Matrix<kKind>& m) { CheckTruth(engine, m); });
     }
   });
 }

@@ -134,8 +134,7 @@ template <Op kOp>
 constexpr int kUlps = kOp == Op::kAbsolute ? 2 : 0;
 
 template <Kind kKind>
-using TestItem =
-    std::conditional_t<base::IsComplex(kKind), Complex<Lane<kKind>>, Lane<kKind>>;
+using TestItem = std::conditional_t<base::IsComplex(kKind), Complex<Lane<kKind>>, Lane<kKind>>;
 
 // ---- the cases ----
 
@@ -195,8 +194,8 @@ auto MakeCase(Engine& engine, size_t n) {
 }
 
 template <class Out>
-::testing::AssertionResult Matches(const std::byte* got, const Case<Out>& c, size_t first,
-                                   size_t n, int ulps) {
+::testing::AssertionResult Matches(const std::byte* got, const Case<Out>& c, size_t first, size_t n,
+                                   int ulps) {
   for (size_t i = 0; i < n; ++i) {
     Out item;
     std::memcpy(&item, got + i * sizeof(Out), sizeof(Out));
@@ -345,9 +344,19 @@ void CheckHypot(Kind kind) {
   using Limits = std::numeric_limits<T>;
   const T inf = Limits::infinity(), nan = Limits::quiet_NaN();
   const T big = Limits::max() / 2, tiny = Limits::denorm_min();
-  const std::vector<Complex<T>> items = {
-      {3, -4}, {0, 0}, {-0.0, 0},  {big, big}, {tiny, tiny}, {5 * tiny, 12 * tiny}, {inf, nan},
-      {nan, -inf}, {nan, 1}, {1, nan}, {Limits::min(), Limits::min()}, {Limits::max(), 1}, {big, tiny}};
+  const std::vector<Complex<T>> items = {{3, -4},
+                                         {0, 0},
+                                         {-0.0, 0},
+                                         {big, big},
+                                         {tiny, tiny},
+                                         {5 * tiny, 12 * tiny},
+                                         {inf, nan},
+                                         {nan, -inf},
+                                         {nan, 1},
+                                         {1, nan},
+                                         {Limits::min(), Limits::min()},
+                                         {Limits::max(), 1},
+                                         {big, tiny}};
   std::vector<T> out(items.size());
   const void* in[] = {items.data()};
   FindKernel(Op::kAbsolute, kind).run(in, out.data(), items.size());

@@ -58,7 +58,8 @@ TEST_P(Moves, Gather) {
   for (size_t itemsize = 1; itemsize <= 24; ++itemsize) {
     for (const ptrdiff_t stride : Strides(itemsize)) {
       SCOPED_TRACE(std::to_string(itemsize) + " bytes, stride " + std::to_string(stride));
-      for (const size_t n : {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 257}) {
+      for (const size_t n :
+           {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 257}) {
         CheckGather(engine, source, target, itemsize, stride, n);
         if (HasFatalFailure()) return;
       }
@@ -79,7 +80,8 @@ TEST_P(Moves, Scatter) {
         const std::vector<std::byte> items = RandomBytes(engine, n * itemsize);
         std::vector<std::byte> expected(span.bytes, kCanary);
         for (size_t i = 0; i < n; ++i) {
-          const ptrdiff_t at = static_cast<ptrdiff_t>(span.first) + static_cast<ptrdiff_t>(i) * stride;
+          const ptrdiff_t at =
+              static_cast<ptrdiff_t>(span.first) + static_cast<ptrdiff_t>(i) * stride;
           std::memcpy(expected.data() + at, items.data() + i * itemsize, itemsize);
         }
         const std::byte* const in = source.Put(items.data(), items.size(), true);

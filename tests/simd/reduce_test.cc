@@ -81,7 +81,8 @@ void CheckIntegerSums() {
     if (n == 0) {
       ASSERT_TRUE(std::isnan(mean));
     } else {
-      const auto expected = static_cast<double>(static_cast<long double>(exact) / static_cast<long double>(n));
+      const auto expected =
+          static_cast<double>(static_cast<long double>(exact) / static_cast<long double>(n));
       ASSERT_TRUE(NearValue(mean, expected, 2)) << mean << " " << expected;
     }
   }
@@ -117,9 +118,9 @@ TEST_P(Reductions, LargestIntegersDoNotOverflowInsideABlock) {
 // ---- floats ----
 
 struct Exact {
-  long double re = 0, im = 0;        // sums
-  long double size = 0;              // sum of the sizes: what rounding errors are measured by
-  long double variance = 0;          // without ddof, not divided
+  long double re = 0, im = 0;  // sums
+  long double size = 0;        // sum of the sizes: what rounding errors are measured by
+  long double variance = 0;    // without ddof, not divided
 };
 
 template <Kind kKind>
@@ -258,7 +259,8 @@ TEST_P(Reductions, VarianceFarFromZero) {
 }
 
 TEST_P(Reductions, VarianceWithNanOrInfinityIsNan) {
-  for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+  for (const float odd :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     std::vector<float> in(5000, 1.0f);
     in[4321] = odd;
     EXPECT_TRUE(std::isnan(ReduceOne<Kind::kF32, float>(Reduction::kVar, in.data(), in.size())));
@@ -282,8 +284,12 @@ void CheckExtremes() {
     const T* const items = pool.data() + first;
     const std::byte* const in = guard.Put(items, n * sizeof(T), n % 3 != 0);
     const auto cuts = RandomCuts(engine, n);
-    ASSERT_EQ((ReduceOne<kKind, T>(Reduction::kMin, in, n, cuts)), *std::min_element(items, items + n)) << n;
-    ASSERT_EQ((ReduceOne<kKind, T>(Reduction::kMax, in, n, cuts)), *std::max_element(items, items + n)) << n;
+    ASSERT_EQ((ReduceOne<kKind, T>(Reduction::kMin, in, n, cuts)),
+              *std::min_element(items, items + n))
+        << n;
+    ASSERT_EQ((ReduceOne<kKind, T>(Reduction::kMax, in, n, cuts)),
+              *std::max_element(items, items + n))
+        << n;
   }
 }
 
@@ -320,7 +326,8 @@ TEST_P(Reductions, NanIsMinAndMax) {
 
 // ---- any, all, count_nonzero ----
 
-// A value that is not zero in its last bit only, where a loop that looks at some bits would miss it.
+// A value that is not zero in its last bit only, where a loop that looks at some bits would miss
+// it.
 template <Kind kKind>
 std::vector<std::array<Lane<kKind>, 2>> NonzeroItems() {
   using T = Lane<kKind>;
@@ -340,7 +347,8 @@ std::vector<std::array<Lane<kKind>, 2>> NonzeroItems() {
 }
 
 template <Kind kKind>
-void CheckTruthAt(size_t n, size_t at, const std::array<Lane<kKind>, 2>& nonzero, GuardedBytes& guard) {
+void CheckTruthAt(size_t n, size_t at, const std::array<Lane<kKind>, 2>& nonzero,
+                  GuardedBytes& guard) {
   using T = Lane<kKind>;
   constexpr size_t kParts = KindLane<kKind>::kLanes;
   const T zero = std::is_floating_point_v<T> ? static_cast<T>(-0.0) : T(0);
@@ -352,13 +360,15 @@ void CheckTruthAt(size_t n, size_t at, const std::array<Lane<kKind>, 2>& nonzero
   ASSERT_EQ((ReduceOne<kKind, bool>(Reduction::kAll, bytes, n)), n == 1);
   ASSERT_EQ((ReduceOne<kKind, int64_t>(Reduction::kCountNonzero, bytes, n, {at})), 1);
 
-  for (size_t i = 0; i < n; ++i) std::copy_n(nonzero.begin(), kParts, in.begin() + static_cast<ptrdiff_t>(i * kParts));
+  for (size_t i = 0; i < n; ++i)
+    std::copy_n(nonzero.begin(), kParts, in.begin() + static_cast<ptrdiff_t>(i * kParts));
   bytes = guard.Put(in.data(), n * kItemBytes<kKind>, true);
   ASSERT_TRUE((ReduceOne<kKind, bool>(Reduction::kAll, bytes, n)));
   std::fill_n(in.begin() + static_cast<ptrdiff_t>(at * kParts), kParts, zero);
   bytes = guard.Put(in.data(), n * kItemBytes<kKind>, true);
   ASSERT_FALSE((ReduceOne<kKind, bool>(Reduction::kAll, bytes, n))) << n << " " << at;
-  ASSERT_EQ((ReduceOne<kKind, int64_t>(Reduction::kCountNonzero, bytes, n)), static_cast<int64_t>(n) - 1);
+  ASSERT_EQ((ReduceOne<kKind, int64_t>(Reduction::kCountNonzero, bytes, n)),
+            static_cast<int64_t>(n) - 1);
 }
 
 TEST_P(Reductions, AnyAllAndCountSeeEveryItem) {
@@ -394,7 +404,8 @@ TEST_P(Reductions, BoolBytesFromElsewhere) {
   EXPECT_EQ((ReduceOne<Kind::kBool, uint8_t>(Reduction::kMax, in.data(), in.size())), 1);
   EXPECT_EQ((ReduceOne<Kind::kBool, uint8_t>(Reduction::kMax, in.data(), 1)), 1);
   EXPECT_EQ((ReduceOne<Kind::kBool, uint8_t>(Reduction::kMin, in.data(), 1)), 1);
-  EXPECT_NEAR((ReduceOne<Kind::kBool, double>(Reduction::kVar, in.data(), in.size())), 2.0 / 9, 1e-15);
+  EXPECT_NEAR((ReduceOne<Kind::kBool, double>(Reduction::kVar, in.data(), in.size())), 2.0 / 9,
+              1e-15);
 }
 
 SPANFLOW_ON_EVERY_TARGET(Reductions);

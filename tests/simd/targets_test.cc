@@ -57,14 +57,16 @@ TEST(Tables, CellsExistExactlyWhereDeclared) {
       for (int i = 0; i < kNumOps; ++i) {
         const ElementwiseKernel kernel = FindKernel(static_cast<Op>(i), kind);
         const bool declared = Contains(kOps[static_cast<size_t>(i)].kinds, kind);
-        EXPECT_EQ(kernel.run != nullptr, declared) << name << " " << kOps[static_cast<size_t>(i)].name << " " << k;
+        EXPECT_EQ(kernel.run != nullptr, declared)
+            << name << " " << kOps[static_cast<size_t>(i)].name << " " << k;
         EXPECT_EQ(kernel.stream != nullptr, declared);
       }
       for (int i = 0; i < kNumReductions; ++i) {
         const auto reduction = static_cast<Reduction>(i);
         const bool declared = Contains(InfoOf(reduction).kinds, kind);
         const ReductionKernel flat = FindReduction(reduction, kind);
-        EXPECT_EQ(flat.init != nullptr, declared) << name << " " << InfoOf(reduction).name << " " << k;
+        EXPECT_EQ(flat.init != nullptr, declared)
+            << name << " " << InfoOf(reduction).name << " " << k;
         EXPECT_EQ(flat.update != nullptr, declared);
         EXPECT_EQ(flat.merge != nullptr, declared);
         EXPECT_EQ(flat.finish != nullptr, declared);

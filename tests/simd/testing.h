@@ -32,7 +32,8 @@ class GuardedBytes {
  public:
   explicit GuardedBytes(size_t capacity) {
     size_ = (capacity + kPage - 1) / kPage * kPage + kPage;
-    void* const address = mmap(nullptr, size_ + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* const address =
+        mmap(nullptr, size_ + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (address == MAP_FAILED) std::abort();
     start_ = static_cast<std::byte*>(address) + kPage;
     if (mprotect(start_, size_, PROT_READ | PROT_WRITE) != 0) std::abort();
@@ -68,13 +69,41 @@ std::vector<T> SpecialValues() {
   using Limits = std::numeric_limits<T>;
   if constexpr (std::is_floating_point_v<T>) {
     const T inf = Limits::infinity();
-    return {T(0), T(-0.0), T(1), T(-1), T(0.5), T(-2.5), T(3), inf, -inf, Limits::quiet_NaN(),
-            Limits::max(), Limits::lowest(), Limits::min(), -Limits::min(), Limits::denorm_min(),
-            Limits::epsilon(), T(1e10), T(-1e-10), std::sqrt(Limits::max()), T(255.5)};
+    return {T(0),
+            T(-0.0),
+            T(1),
+            T(-1),
+            T(0.5),
+            T(-2.5),
+            T(3),
+            inf,
+            -inf,
+            Limits::quiet_NaN(),
+            Limits::max(),
+            Limits::lowest(),
+            Limits::min(),
+            -Limits::min(),
+            Limits::denorm_min(),
+            Limits::epsilon(),
+            T(1e10),
+            T(-1e-10),
+            std::sqrt(Limits::max()),
+            T(255.5)};
   } else {
-    return {T(0), T(1), T(2), T(3), T(7), T(100), Limits::max(), Limits::min(),
-            static_cast<T>(Limits::max() - 1), static_cast<T>(Limits::min() + 1),
-            static_cast<T>(Limits::max() / 2), static_cast<T>(~T{0}), static_cast<T>(0x80), static_cast<T>(0xFF)};
+    return {T(0),
+            T(1),
+            T(2),
+            T(3),
+            T(7),
+            T(100),
+            Limits::max(),
+            Limits::min(),
+            static_cast<T>(Limits::max() - 1),
+            static_cast<T>(Limits::min() + 1),
+            static_cast<T>(Limits::max() / 2),
+            static_cast<T>(~T{0}),
+            static_cast<T>(0x80),
+            static_cast<T>(0xFF)};
   }
 }
 
@@ -98,8 +127,8 @@ std::vector<Lane<kKind>> RandomLanes(Engine& engine, size_t count, bool specials
   const std::vector<T> special = SpecialValues<T>();
   std::vector<T> lanes(count);
   for (T& lane : lanes) {
-    lane = specials && engine() % 4 == 0 ? special[engine() % special.size()]
-                                         : RandomValue<T>(engine);
+    lane =
+        specials && engine() % 4 == 0 ? special[engine() % special.size()] : RandomValue<T>(engine);
     if constexpr (kKind == Kind::kBool) lane = lane & 1;
   }
   return lanes;
@@ -137,7 +166,7 @@ class OnTarget : public ::testing::TestWithParam<std::string> {
   void TearDown() override { UseTarget(""); }
 };
 
-#define SPANFLOW_ON_EVERY_TARGET(Suite)                                            \
+#define SPANFLOW_ON_EVERY_TARGET(Suite)                                             \
   INSTANTIATE_TEST_SUITE_P(Targets, Suite, ::testing::ValuesIn(AvailableTargets()), \
                            [](const auto& test) { return test.param; })
 

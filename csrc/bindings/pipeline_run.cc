@@ -1,0 +1,295 @@
+// spanflow.Run: an iterator over what a run hands out, and a context manager that ends it.
+
+#include <new>
+
+#include "bindings/pipeline.h"
+#include "bindings/pipeline_build.h"
+#include "bindings/pipeline_value.h"
+#include "capi/args.h"
+#include "capi/critical_section.h"
+#include "capi/entry.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using capi::Check;
+using capi::Raise;
+using capi::Ref;
+using pipeline::Delivery;
+using pipeline::Run;
+
+constexpr std::chrono::milliseconds kWaitSlice{40};  // between two looks for signals
+
+struct RunObject {
+  PyObject_HEAD
+  ModuleState* state;
+  std::shared_ptr<Run> run;  // set once, before anybody sees the object
+  PyObject* held;            // a list of all that the native run borrows
+  PyObject* module;          // keeps `state`
+  PyObject* weakrefs;
+  int64_t hook;
+};
+
+RunObject* AsRun(PyObject* object) { return reinterpret_cast<RunObject*>(object); }
+
+[[noreturn]] void RaiseError(ModuleState* state, pipeline::Error& error) {
+  if (error.exception != nullptr) {
+    capi::Restore(static_cast<PythonValue&>(*error.exception).Take());
+  } else if (error.status.code() == base::Code::kPipeline ||
+             error.status.code() == base::Code::kCancelled) {
+    PyErr_SetString(state->pipeline_error, error.status.message().c_str());
+  } else {
+    capi::SetError(error.status);
+  }
+  Ref raised = capi::TakeRaised();
+  if (!error.stage.empty()) {
+    std::string note = "in the pipeline's " + error.stage;
+    if (error.item >= 0) note += ", item " + std::to_string(error.item);
+    capi::AddNote(raised.get(), note.c_str());
+  }
+  capi::Restore(std::move(raised));
+  throw capi::PythonError{};
+}
+
+// Ends the run and waits for its threads, which finish the item in hand; then nothing is borrowed
+// any more. False when that must wait, because the caller is at work on the run itself.
+bool StopAndWait(RunObject* self) {
+  if (self->run != nullptr) {
+    const capi::DetachScope detached;
+    if (!self->run->Stop()) return false;
+  }
+  PyObject* held;
+  {
+    const capi::CriticalSection section(reinterpret_cast<PyObject*>(self));
+    held = std::exchange(self->held, nullptr);
+  }
+  Py_XDECREF(held);
+  return true;
+}
+
+PyObject* IterNext(PyObject* object) {
+  RunObject* self = AsRun(object);
+  Delivery delivery;
+  if (!self->run->TryNext(&delivery)) {
+    capi::DetachScope detached;
+    PythonCaller caller(detached, *self->state->hub);
+    delivery = self->run->Next(caller);
+  }
+  self->state->hub->Drain();
+  switch (delivery.kind) {
+    case Delivery::Kind::kItem:
+      return ObjectFromItem(self->state, std::move(delivery.item)).release();
+    case Delivery::Kind::kEnd:
+      StopAndWait(self);
+      return nullptr;
+    case Delivery::Kind::kFailed:
+      RaiseError(self->state, *delivery.error);
+    case Delivery::Kind::kInterrupted:
+      self->run->Cancel();
+      throw capi::PythonError{};
+  }
+  return nullptr;
+}
+
+// tp_iternext may return null without an exception, which Entry's Ref cannot say.
+PyObject* Next(PyObject* self) { return IterNext(self); }
+
+Ref Iter(PyObject* self) { return Ref::Borrow(self); }
+Ref Enter(PyObject* self, PyObject*) { return Ref::Borrow(self); }
+
+// As StopAndWait, but Ctrl-C ends the wait.
+Ref Exit(PyObject* object, PyObject*) {
+  RunObject* self = AsRun(object);
+  self->run->Cancel();
+  if (self->run->OnOwnThread()) return capi::None();
+  for (bool ended = false; !ended;) {
+    {
+      const capi::DetachScope detached;
+      ended = self->run->AwaitEnd(kWaitSlice);
+    }
+    if (!ended) capi::CheckStatus(PyErr_CheckSignals());
+  }
+  StopAndWait(self);
+  self->state->hub->Drain();
+  return capi::None();
+}
+
+Ref Close(PyObject* self, PyObject*) {
+  AsRun(self)->run->Close();
+  return capi::None();
+}
+
+Ref Cancel(PyObject* self, PyObject*) {
+  AsRun(self)->run->Cancel();
+  return capi::None();
+}
+
+void SetEntry(const Ref& dict, const char* name, Ref value) {
+  capi::CheckStatus(PyDict_SetItemString(dict.get(), name, value.get()));
+}
+Ref Integer(int64_t value) { return Check(PyLong_FromLongLong(value)); }
+Ref Seconds(int64_t nanoseconds) {
+  return Check(PyFloat_FromDouble(static_cast<double>(nanoseconds) * 1e-9));
+}
+
+Ref StageDict(const pipeline::StageStats& stage) {
+  Ref dict = Check(PyDict_New());
+  SetEntry(dict, "name", Check(PyUnicode_FromString(stage.name.c_str())));
+  SetEntry(dict, "mode", Check(PyUnicode_FromString(stage.mode)));
+  SetEntry(dict, "items", Integer(stage.items));
+  SetEntry(dict, "items_out", Integer(stage.items_out));
+  SetEntry(dict, "nbytes", Integer(stage.nbytes));
+  SetEntry(dict, "busy", Seconds(stage.busy_ns));
+  SetEntry(dict, "wait", Seconds(stage.wait_ns));
+  SetEntry(dict, "attached", Seconds(stage.attached_ns));
+  return dict;
+}
+
+Ref Stats(PyObject* self, PyObject*) {
+  const pipeline::RunStats stats = AsRun(self)->run->Stats();
+  Ref stages = Check(PyList_New(0));
+  int64_t attached = 0;
+  for (const pipeline::StageStats& stage : stats.stages) {
+    attached += stage.attached_ns;
+    capi::CheckStatus(PyList_Append(stages.get(), StageDict(stage).get()));
+  }
+  Ref dict = Check(PyDict_New());
+  SetEntry(dict, "threads", Integer(stats.threads));
+  SetEntry(dict, "elapsed", Seconds(stats.elapsed_ns));
+  SetEntry(dict, "idle", Seconds(stats.idle_ns));
+  SetEntry(dict, "consumer_wait", Seconds(stats.consumer_wait_ns));
+  SetEntry(dict, "attached", Seconds(attached));
+  SetEntry(dict, "delivered", Integer(stats.delivered));
+  SetEntry(dict, "tokens", Integer(stats.tokens));
+  SetEntry(dict, "tokens_peak", Integer(stats.tokens_peak));
+  SetEntry(dict, "nbytes", Integer(stats.bytes));
+  SetEntry(dict, "nbytes_peak", Integer(stats.bytes_peak));
+  SetEntry(dict, "nbytes_made", Integer(stats.bytes_made));
+  SetEntry(dict, "memory", Integer(stats.memory));
+  SetEntry(dict, "stages", std::move(stages));
+  return dict;
+}
+
+Ref Repr(PyObject* self) {
+  const pipeline::RunStats stats = AsRun(self)->run->Stats();
+  return Check(PyUnicode_FromFormat("<spanflow.Run: %lld items handed out, %lld in flight>",
+                                    static_cast<long long>(stats.delivered),
+                                    static_cast<long long>(stats.tokens)));
+}
+
+int Traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(AsRun(self)->held);
+  Py_VISIT(AsRun(self)->module);
+  return 0;
+}
+
+// Threads of the run may still call what is held: it goes only after them. On one of these threads
+// the cycle is left for another collection.
+int Clear(PyObject* object) {
+  RunObject* self = AsRun(object);
+  StopAndWait(self);
+  return 0;
+}
+
+// A run that loses its last reference on one of its own threads can neither wait for that thread
+// nor take away what it is calling: run and references stay for the rest of the process.
+void Dealloc(PyObject* object) {
+  RunObject* self = AsRun(object);
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject_GC_UnTrack(object);
+  if (self->weakrefs != nullptr) PyObject_ClearWeakRefs(object);
+  if (self->hook != 0) self->state->hub->RemoveCloseHook(self->hook);
+  if (!StopAndWait(self)) {
+    static_cast<void>(new std::shared_ptr<Run>(std::move(self->run)));
+  }
+  self->run.~shared_ptr();
+  Py_CLEAR(self->module);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<5> kSignature(
+      "_start_run", {"source", "stages", "threads", "memory", "prefetch"}, 5, 5);
+  const auto [source, stages, threads, memory, prefetch] = kSignature.Parse(args, nargs, kwnames);
+  ModuleState* state = StateOf(module);
+  pipeline::RunOptions options;
+  options.threads = static_cast<int>(PyLong_AsLong(threads));
+  options.memory = PyLong_AsLongLong(memory);
+  const int waiting = static_cast<int>(PyLong_AsLong(prefetch));
+  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+
+  Built built = BuildPipeline(state, source, stages, waiting);
+  Ref object = Check(state->run_type->tp_alloc(state->run_type, 0));
+  RunObject* self = AsRun(object.get());
+  self->state = state;
+  new (&self->run) std::shared_ptr<Run>;
+  self->module = Py_NewRef(module);
+  self->held = built.held.release();
+  auto started = [&] {
+    const capi::DetachScope detached;
+    return Run::Start(built.pipeline, options);
+  }();
+  self->run = std::shared_ptr<Run>(capi::Take(std::move(started)));
+  self->hook = state->hub->AddCloseHook([weak = std::weak_ptr<Run>(self->run)] {
+    if (const auto run = weak.lock()) run->Cancel();
+  });
+  return object;
+}
+
+PyMethodDef methods[] = {
+    {"__enter__", capi::Method<&Enter>(), METH_NOARGS, nullptr},
+    {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
+    {"close", capi::Method<&Close>(), METH_NOARGS,
+     "close()\n--\n\nEnd the source: what is in flight still comes out."},
+    {"cancel", capi::Method<&Cancel>(), METH_NOARGS,
+     "cancel()\n--\n\nDrop everything in flight and wake everyone. Never waits."},
+    {"stats", capi::Method<&Stats>(), METH_NOARGS,
+     "stats()\n--\n\nWhat the run did so far, as a dict.\n\n"
+     "Times are in seconds, sizes in bytes. 'attached' is time that the run's functions held the\n"
+     "GIL (on free-threaded builds: were attached). 'stages' has one dict per stage, the source\n"
+     "first; busy and wait are summed over threads and items."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(RunObject, weakrefs), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+PyType_Slot slots[] = {
+    {Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(&Traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(&Clear)},
+    {Py_tp_repr, capi::Slot<&Repr>()},
+    {Py_tp_iter, capi::Slot<&Iter>()},
+    {Py_tp_iternext, capi::Slot<&Next>()},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {Py_tp_doc, const_cast<char*>("One execution of a Pipeline: an iterator over its items.\n\n"
+                                  "Made by Pipeline.run(). Leaving its with block cancels what "
+                                  "is in flight and waits for\nthe run's threads.")},
+    {0, nullptr}};
+
+PyMethodDef functions[] = {
+    {"_start_run", capi::Method<&StartRun>(), METH_FASTCALL | METH_KEYWORDS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+}  // namespace
+
+PyType_Spec run_spec = {"spanflow.Run", sizeof(RunObject), 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+                            Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                        slots};
+
+void AddPipeline(PyObject* module, ModuleState* state) {
+  state->run_type = MakeType(module, &run_spec, true);
+  state->pipeline_error = PyErr_NewExceptionWithDoc(
+      "spanflow.PipelineError",
+      "A run was cancelled or cannot go on; errors of stages keep their own types.",
+      PyExc_RuntimeError, nullptr);
+  Check(Py_XNewRef(state->pipeline_error));
+  capi::CheckStatus(PyModule_AddObjectRef(module, "PipelineError", state->pipeline_error));
+  capi::CheckStatus(PyModule_AddFunctions(module, functions));
+}
+
+}  // namespace spanflow::bindings

@@ -1,0 +1,271 @@
+#include "bindings/pipeline_stages.h"
+
+#include <chrono>
+#include <optional>
+
+#include "bindings/create.h"
+#include "bindings/pipeline_value.h"
+#include "pipeline/array_stages.h"
+#include "pipeline/rows_source.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using base::Result;
+using base::Status;
+using capi::Check;
+using capi::Ref;
+using pipeline::Chunk;
+using pipeline::Context;
+using pipeline::Item;
+
+// The exception that is set becomes the error of the item in hand.
+Status ThrowRaised(ModuleState* state, Context& context) {
+  Ref raised = capi::TakeRaised();
+  if (PyErr_GivenExceptionMatches(raised.get(), PyExc_StopIteration)) {
+    // The consumer's next() would take it for the end (PEP 479).
+    Ref instead = Ref::Steal(PyObject_CallFunction(
+        PyExc_RuntimeError, "s", "a function of the pipeline raised StopIteration"));
+    if (!instead) instead = capi::TakeRaised();
+    PyException_SetCause(instead.get(), raised.release());
+    raised = std::move(instead);
+  }
+  const bool urgent = !PyErr_GivenExceptionMatches(raised.get(), PyExc_Exception);
+  return context.Throw(std::make_unique<PythonValue>(state->hub, std::move(raised)), urgent);
+}
+
+// Runs `work` attached; what it throws becomes the item's error.
+template <class Work>
+Status RunAttached(ModuleState* state, Context& context, Work&& work) {
+  const StageAttach attached(context, state->hub);
+  if (!attached.ok()) return Status::Cancelled();  // the interpreter is going away
+  try {
+    return work();
+  } catch (...) {
+    capi::SetErrorFromCurrentException();
+    return ThrowRaised(state, context);
+  }
+}
+
+class IteratorRun final : public pipeline::SourceRun {
+ public:
+  IteratorRun(ModuleState* state, PyObject* iterator, bool to_arrays)
+      : state_(state), iterator_(iterator), to_arrays_(to_arrays) {}
+
+  Status Produce(const pipeline::Request& request, pipeline::Produced* produced,
+                 Context& context) override {
+    return RunAttached(state_, context, [&] {
+      const auto until = std::chrono::steady_clock::now() + kPatience;
+      int64_t nbytes = 0;
+      for (Item& item : request.items) {
+        Ref object = Ref::Steal(PyIter_Next(iterator_));
+        if (!object) {
+          if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+          produced->end = true;
+          break;
+        }
+        item = ItemFromObject(state_, std::move(object), to_arrays_);
+        ++produced->count;
+        nbytes += item->nbytes();
+        if (nbytes >= request.nbytes || std::chrono::steady_clock::now() > until) break;
+      }
+      return Status::Ok();
+    });
+  }
+
+ private:
+  // An iterator that is slower than this hands out each item at once.
+  static constexpr std::chrono::microseconds kPatience{20};
+
+  ModuleState* state_;
+  PyObject* iterator_;
+  const bool to_arrays_;
+};
+
+class IteratorDescription final : public pipeline::Source {
+ public:
+  IteratorDescription(ModuleState* state, std::string name, PyObject* iterator, bool to_arrays)
+      : state_(state), name_(std::move(name)), iterator_(iterator), to_arrays_(to_arrays) {}
+  std::string Name() const override { return name_; }
+  Result<std::unique_ptr<pipeline::SourceRun>> Open(pipeline::Shape*) const override {
+    return std::unique_ptr<pipeline::SourceRun>(new IteratorRun(state_, iterator_, to_arrays_));
+  }
+
+ private:
+  ModuleState* state_;
+  const std::string name_;
+  PyObject* iterator_;
+  const bool to_arrays_;
+};
+
+// Which rows of the source an item stands for.
+struct Rows {
+  int64_t first = 0;
+  int64_t count = Chunk::kNoRows;
+};
+
+Rows RowsOfItem(const Item& item) {
+  if (const Chunk* chunk = item->AsChunk()) return {chunk->first_row, chunk->rows};
+  const auto& value = static_cast<const PythonValue&>(*item);
+  return {value.first_row, value.rows};
+}
+
+Ref AlignedRows(ModuleState* state, PyObject* array, const Rows& rows) {
+  const array::View& view = AsArray(array)->view;
+  if (rows.count == Chunk::kNoRows) {
+    capi::Raise(PyExc_ValueError,
+                "aligned() needs chunks that still stand for rows of the source; a stage before "
+                "this one dropped or changed them");
+  }
+  if (rows.first + rows.count > view.layout.shape[0]) {
+    capi::Raise(PyExc_ValueError,
+                "aligned() array has %lld rows, but the chunk stands for rows %lld to %lld",
+                static_cast<long long>(view.layout.shape[0]), static_cast<long long>(rows.first),
+                static_cast<long long>(rows.first + rows.count));
+  }
+  return NewArray(state, pipeline::RowsOf(view, rows.first, rows.count), AsArray(array)->lease);
+}
+
+Ref CallWith(ModuleState* state, const PythonCall& call, PyObject* object, const Rows& rows) {
+  const Py_ssize_t extra = PyTuple_GET_SIZE(call.args);
+  if (extra == 0 && call.kwargs == nullptr)
+    return Check(PyObject_CallOneArg(call.callable, object));
+  Ref args = Check(PyTuple_New(extra + 1));
+  PyTuple_SET_ITEM(args.get(), 0, Py_NewRef(object));
+  for (Py_ssize_t i = 0; i < extra; ++i) {
+    PyObject* arg = PyTuple_GET_ITEM(call.args, i);
+    const bool aligned = i < 64 && ((call.aligned >> i) & 1) != 0;
+    Ref passed = aligned ? AlignedRows(state, arg, rows) : Ref::Borrow(arg);
+    PyTuple_SET_ITEM(args.get(), i + 1, passed.release());
+  }
+  return Check(PyObject_Call(call.callable, args.get(), call.kwargs));
+}
+
+// A result with as many rows as the item stands for still stands for them.
+void KeepRows(ModuleState* state, const Rows& rows, PyObject* result, Item* item) {
+  if (rows.count == Chunk::kNoRows || !IsArray(state, result)) return;
+  const base::Dims& shape = AsArray(result)->view.layout.shape;
+  if (shape.empty() || shape[0] != rows.count) return;
+  if (Chunk* chunk = (*item)->AsChunk()) {
+    chunk->first_row = rows.first;
+    chunk->rows = rows.count;
+  } else {
+    auto& value = static_cast<PythonValue&>(**item);
+    value.first_row = rows.first;
+    value.rows = rows.count;
+  }
+}
+
+class CallRun final : public pipeline::StageRun {
+ public:
+  CallRun(ModuleState* state, const PythonCall& call, bool to_arrays)
+      : state_(state), call_(call), to_arrays_(to_arrays) {}
+
+  Status Process(Item item, Context& context) override {
+    return RunAttached(state_, context, [&] {
+      const Rows rows = RowsOfItem(item);
+      const Ref object = ObjectFromItem(state_, std::move(item));
+      Ref result = CallWith(state_, call_, object.get(), rows);
+      PyObject* borrowed = result.get();
+      Item made = ItemFromObject(state_, std::move(result), to_arrays_);
+      KeepRows(state_, rows, borrowed, &made);
+      if (const int64_t nbytes = made->nbytes(); nbytes > 0) {
+        made->credit = pipeline::Credit::Take(context.budget(), nbytes);
+        SPANFLOW_TRY(context.budget()->CheckItem(nbytes));
+      }
+      context.Emit(std::move(made));
+      return Status::Ok();
+    });
+  }
+
+ private:
+  ModuleState* state_;
+  const PythonCall& call_;
+  const bool to_arrays_;
+};
+
+class FilterRun final : public pipeline::StageRun {
+ public:
+  FilterRun(ModuleState* state, const PythonCall& call) : state_(state), call_(call) {}
+
+  Status Process(Item item, Context& context) override {
+    std::optional<pipeline::Part> mask;
+    SPANFLOW_TRY(RunAttached(state_, context, [&] {
+      const Rows rows = RowsOfItem(item);
+      const Ref object = Borrowed(item);
+      const Ref result = CallWith(state_, call_, object.get(), rows);
+      mask = MaskOf(item, result.get());
+      if (mask.has_value()) return Status::Ok();
+      const int truth = PyObject_IsTrue(result.get());
+      capi::CheckStatus(truth);
+      if (truth == 0) item = nullptr;  // dropped while attached
+      return Status::Ok();
+    }));
+    if (item == nullptr) return Status::Ok();
+    if (mask.has_value()) {
+      SPANFLOW_TRY(pipeline::SelectRows(item->AsChunk(), mask->view, context));
+    }
+    context.Emit(std::move(item));
+    return Status::Ok();
+  }
+
+ private:
+  // The object for the call; the item stays as it is.
+  Ref Borrowed(const Item& item) const {
+    Chunk* chunk = item->AsChunk();
+    if (chunk == nullptr) return Ref::Borrow(static_cast<PythonValue&>(*item).get());
+    auto copy = std::make_unique<Chunk>();
+    (*copy)[0] = (*chunk)[0];
+    for (int i = 1; i < chunk->size(); ++i) copy->Append((*chunk)[i]);
+    copy->is_tuple = chunk->is_tuple;
+    return ObjectFromItem(state_, std::move(copy));
+  }
+
+  // An array of bool with at least one dimension selects rows of the item's arrays.
+  std::optional<pipeline::Part> MaskOf(const Item& item, PyObject* result) const {
+    if (item->AsChunk() == nullptr || PyBool_Check(result)) return {};
+    if (!IsArray(state_, result) && !PyObject_CheckBuffer(result)) return {};
+    const Ref array = AsArrayObject(state_, result, nullptr, nullptr);
+    pipeline::Part part = PartOf(AsArray(array.get()));
+    if (part.view.ndim() == 0 || part.view.dtype().kind() != base::Kind::kBool) return {};
+    return part;
+  }
+
+  ModuleState* state_;
+  const PythonCall& call_;
+};
+
+class CallDescription final : public pipeline::Stage {
+ public:
+  CallDescription(ModuleState* state, PythonCall call, bool to_arrays, bool is_filter)
+      : state_(state), call_(std::move(call)), to_arrays_(to_arrays), is_filter_(is_filter) {}
+  std::string Name() const override { return call_.name; }
+  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
+    if (is_filter_) return std::unique_ptr<pipeline::StageRun>(new FilterRun(state_, call_));
+    return std::unique_ptr<pipeline::StageRun>(new CallRun(state_, call_, to_arrays_));
+  }
+
+ private:
+  ModuleState* state_;
+  const PythonCall call_;
+  const bool to_arrays_;
+  const bool is_filter_;
+};
+
+}  // namespace
+
+std::shared_ptr<const pipeline::Source> IteratorSource(ModuleState* state, std::string name,
+                                                       PyObject* iterator, bool to_arrays) {
+  return std::make_shared<IteratorDescription>(state, std::move(name), iterator, to_arrays);
+}
+
+std::shared_ptr<const pipeline::Stage> CallStage(ModuleState* state, PythonCall call,
+                                                 bool to_arrays) {
+  return std::make_shared<CallDescription>(state, std::move(call), to_arrays, false);
+}
+
+std::shared_ptr<const pipeline::Stage> CallFilter(ModuleState* state, PythonCall call) {
+  return std::make_shared<CallDescription>(state, std::move(call), false, true);
+}
+
+}  // namespace spanflow::bindings

@@ -1,0 +1,139 @@
+#include "bindings/pipeline_value.h"
+
+#include <chrono>
+
+#include "bindings/convert.h"
+#include "bindings/create.h"
+#include "capi/error.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using capi::Check;
+using capi::Ref;
+using pipeline::Chunk;
+using pipeline::Item;
+using pipeline::Part;
+
+// A thread state of a run's own thread, kept while the thread lives.
+class OwnThread final : public pipeline::Value {
+ public:
+  explicit OwnThread(std::shared_ptr<capi::Hub> hub) : thread(std::move(hub)) {}
+  capi::PythonThread thread;
+};
+
+int64_t Nanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// What an object holds, where that is cheap to know.
+int64_t BytesOf(PyObject* object) {
+  if (PyBytes_Check(object)) return PyBytes_GET_SIZE(object);
+  if (PyByteArray_Check(object)) return PyByteArray_GET_SIZE(object);
+  if (!PyObject_CheckBuffer(object)) return 0;
+  const Ref nbytes = Ref::Steal(PyObject_GetAttrString(object, "nbytes"));
+  const int64_t value = nbytes ? PyLong_AsLongLong(nbytes.get()) : 0;
+  if (PyErr_Occurred() != nullptr) PyErr_Clear();
+  return value > 0 ? value : 0;
+}
+
+bool IsArrayLike(ModuleState* state, PyObject* object) {
+  return IsArray(state, object) || PyObject_CheckBuffer(object);
+}
+
+// A tuple of arrays is several arrays side by side; any other tuple is a sequence of numbers.
+bool IsTupleOfArrays(ModuleState* state, PyObject* object) {
+  if (!PyTuple_CheckExact(object) || PyTuple_GET_SIZE(object) == 0) return false;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); ++i) {
+    if (!IsArrayLike(state, PyTuple_GET_ITEM(object, i))) return false;
+  }
+  return true;
+}
+
+Part PartFromObject(ModuleState* state, PyObject* object) {
+  const Ref array = AsArrayObject(state, object, nullptr, nullptr);
+  CheckOpen(AsArray(array.get()));
+  return PartOf(AsArray(array.get()));
+}
+
+Item ChunkFromObject(ModuleState* state, PyObject* object) {
+  auto chunk = std::make_unique<Chunk>();
+  if (!IsTupleOfArrays(state, object)) {
+    (*chunk)[0] = PartFromObject(state, object);
+    return chunk;
+  }
+  chunk->is_tuple = true;
+  (*chunk)[0] = PartFromObject(state, PyTuple_GET_ITEM(object, 0));
+  for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(object); ++i) {
+    chunk->Append(PartFromObject(state, PyTuple_GET_ITEM(object, i)));
+  }
+  return chunk;
+}
+
+Ref ObjectFromPart(ModuleState* state, Part& part) {
+  if (part.view.ndim() == 0) return ReadItem(part.view, part.view.data);
+  return NewArray(state, array::View(part.view), static_cast<PyObject*>(part.keep.get()));
+}
+
+}  // namespace
+
+PythonValue::PythonValue(std::shared_ptr<capi::Hub> hub, Ref object)
+    : hub_(std::move(hub)), nbytes_(BytesOf(object.get())) {
+  object_ = object.release();
+}
+
+PythonValue::~PythonValue() {
+  if (object_ != nullptr) hub_->Release(object_);
+}
+
+Part PartOf(ArrayObject* array) {
+  if (array->lease == nullptr) return Part(array->view);
+  std::shared_ptr<void> keep(Py_NewRef(array->lease), [hub = array->state->hub](void* lease) {
+    hub->Release(static_cast<PyObject*>(lease));
+  });
+  return Part(array->view, std::move(keep));
+}
+
+Item ItemFromObject(ModuleState* state, Ref object, bool to_arrays) {
+  if (to_arrays) return ChunkFromObject(state, object.get());
+  return std::make_unique<PythonValue>(state->hub, std::move(object));
+}
+
+Ref ObjectFromItem(ModuleState* state, Item item) {
+  Chunk* chunk = item->AsChunk();
+  if (chunk == nullptr) return static_cast<PythonValue&>(*item).Take();
+  if (!chunk->is_tuple && chunk->size() == 1) return ObjectFromPart(state, (*chunk)[0]);
+  Ref tuple = Check(PyTuple_New(chunk->size()));
+  for (int i = 0; i < chunk->size(); ++i) {
+    PyTuple_SET_ITEM(tuple.get(), i, ObjectFromPart(state, (*chunk)[i]).release());
+  }
+  return tuple;
+}
+
+bool PythonCaller::Interrupted() {
+  const capi::ReattachScope attached(detached_);
+  hub_.Drain();
+  return PyErr_CheckSignals() != 0;
+}
+
+StageAttach::StageAttach(pipeline::Context& context, const std::shared_ptr<capi::Hub>& hub)
+    : context_(context) {
+  if (context.caller() != nullptr) {
+    caller_.emplace(static_cast<PythonCaller*>(context.caller())->detached());
+  } else {
+    if (context.local() == nullptr) context.local() = std::make_unique<OwnThread>(hub);
+    capi::PythonThread& thread = static_cast<OwnThread&>(*context.local()).thread;
+    if (!thread.valid()) return;
+    own_.emplace(thread);
+  }
+  since_ = Nanoseconds();
+  hub->Drain();  // what detached threads of the run could not drop
+}
+
+StageAttach::~StageAttach() {
+  if (ok()) context_.AddAttached(Nanoseconds() - since_);
+}
+
+}  // namespace spanflow::bindings

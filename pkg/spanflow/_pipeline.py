@@ -1,0 +1,341 @@
+"""Pipelines: chunks of arrays, or any objects, through stages, bounded in items and bytes."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from spanflow._core import Array, Operation, Run, _start_run, asarray
+
+_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    **{f"{p}b": 1000 ** (i + 1) for i, p in enumerate("kmgt")},
+    **{f"{p}ib": 1024 ** (i + 1) for i, p in enumerate("kmgt")},
+}
+_FOREIGN_KINDS: Final = "OUMm"  # of NumPy, which an Array cannot hold
+_MISSING: Final = object()
+
+
+class Rows:
+    """Arrays cut along their first axis: what `read` returns."""
+
+    __slots__ = ("arrays", "is_tuple", "rows")
+
+    def __init__(self, arrays: tuple[Array, ...], rows: int, is_tuple: bool):
+        self.arrays = arrays
+        self.rows = rows
+        self.is_tuple = is_tuple
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(map(_array_text, self.arrays))
+        rows = f", rows={self.rows}" if self.rows else ""
+        return f"read(({arrays}){rows})" if self.is_tuple else f"read({arrays}{rows})"
+
+
+class Aligned:
+    """An array of which each chunk meets its own rows: what `aligned` returns."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Array):
+        self.array = array
+
+    def __repr__(self) -> str:
+        return f"aligned({_array_text(self.array)})"
+
+
+def read(source: Any, /, rows: int | None = None) -> Rows:
+    """Arrays as a source of chunks of consecutive rows, without copying.
+
+    `source` is an array, or a tuple of arrays with the same number of rows, which are cut side by
+    side; then each item is a tuple. `rows` is how many rows a chunk has, by default as many as make
+    about 1 MiB. The bytes are borrowed while a run reads them: closing the array is refused.
+    """
+    rows = 0 if rows is None else _number("rows", rows, 1)
+    is_tuple = isinstance(source, tuple)
+    arrays = tuple(map(asarray, source)) if is_tuple else (asarray(source),)
+    if not arrays:
+        raise ValueError("read() needs at least one array")
+    for array in arrays:
+        if array.ndim == 0:
+            raise ValueError("read() cuts arrays along their first axis; a 0-d array has none")
+        if len(array) != len(arrays[0]):
+            raise ValueError(
+                "read() of several arrays needs the same number of rows in each, got "
+                f"{arrays[0].shape} and {array.shape}"
+            )
+    return Rows(arrays, rows, is_tuple)
+
+
+def aligned(array: Any, /) -> Aligned:
+    """An operand with one row for each row of the source.
+
+    A stage combines each chunk with the rows of `array` that stand at the same place:
+    `read(a, rows=100)` and `.map(sf.multiply, sf.aligned(w))` multiply rows 100 to 199 of `a` with
+    `w[100:200]`. Stages that drop rows end the correspondence.
+    """
+    converted = asarray(array)
+    if converted.ndim == 0:
+        raise ValueError("aligned() needs an array with rows; a 0-d array has none")
+    return Aligned(converted)
+
+
+class Stage:
+    """One stage of a description: what is done, with what."""
+
+    __slots__ = ("args", "function", "kind", "kwargs")
+
+    def __init__(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]):
+        if not callable(function):
+            raise TypeError(f"{kind}() needs an operation or a callable, got {function!r}")
+        for name, value in kwargs.items():
+            if isinstance(value, Aligned):
+                raise TypeError(f"{kind}(): aligned() goes by position, not as {name}=")
+        self.kind = kind
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+
+    @property
+    def native(self) -> bool:
+        return isinstance(self.function, Operation)
+
+    def spec(self) -> tuple[Any, ...]:
+        args = tuple(arg.array if isinstance(arg, Aligned) else arg for arg in self.args)
+        mask = sum(1 << i for i, arg in enumerate(self.args) if isinstance(arg, Aligned))
+        return (self.kind, self.function, args, self.kwargs, mask)
+
+    def __repr__(self) -> str:
+        words = [_callable_text(self.function), *map(_value_text, self.args)]
+        words += [f"{name}={_value_text(value)}" for name, value in self.kwargs.items()]
+        return f"{self.kind}({', '.join(words)})"
+
+
+class Pipeline:
+    """A source and stages: an immutable description that may run any number of times.
+
+    `source` is `sf.read(…)`, an array (which is read in chunks of about 1 MiB), or any iterable.
+    Each verb returns a new pipeline. Operations (`sf.add`, `sf.mean`, …) are native stages: they
+    never need the GIL. Any other callable is called with each item, on the run's threads, several
+    at once. Items come out in the order of the source.
+
+        pipe = sf.Pipeline(sf.read(m, rows=4096)).map(sf.mean, axis=1).filter(sf.greater, 0.5)
+        with pipe.run(threads=2, memory="512MB") as run:
+            for chunk in run: ...
+        total = pipe.reduce(sf.sum)
+
+    A pipeline over an iterator (a generator, a file) uses it up: it can run once.
+    """
+
+    __slots__ = ("_prefetch", "_source", "_stages")
+
+    def __init__(self, source: Any, /):
+        if not isinstance(source, Rows):
+            if isinstance(source, (Array, memoryview)) or hasattr(source, "__array_interface__"):
+                source = read(source)
+            elif not isinstance(source, Iterable):
+                raise TypeError(
+                    f"a pipeline needs sf.read(…), an array or an iterable, got {source!r}"
+                )
+        self._source = source
+        self._stages: tuple[Stage, ...] = ()
+        self._prefetch = -1
+
+    def map(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pipeline:
+        """Replaces each item by `function(item, *args, **kwargs)`.
+
+        An elementwise operation takes the item's array (or all arrays of a tuple) as its first
+        operands and `args` as the others: numbers, arrays that broadcast, or `sf.aligned(array)`. A
+        reduction takes axis, keepdims and ddof, and reduces within each item.
+        """
+        return self._with(Stage("map", function, args, kwargs))
+
+    def filter(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pipeline:
+        """Keeps the items, or their rows, for which `function(item, *args, **kwargs)` is true.
+
+        A result that is one truth value keeps or drops the whole item; an array of bool selects
+        rows (or elements) of the item's arrays.
+        """
+        return self._with(Stage("filter", function, args, kwargs))
+
+    def prefetch(self, n: int, /) -> Pipeline:
+        """Lets up to `n` finished items wait for the consumer, beside one in hand per thread.
+
+        Without it a run chooses: a few, and more when items are tiny.
+        """
+        pipe = self._copy()
+        pipe._prefetch = _number("prefetch", n, 0, 2**16)
+        return pipe
+
+    def run(self, *, threads: int | None = None, memory: int | str | None = None) -> Run:
+        """Starts the pipeline: a context manager and an iterator over the items.
+
+        `threads` work on it, the consumer included while it waits; by default as many as
+        `sf.get_num_threads()`. With 1, all happens inside `next()`. `memory` is how many bytes the
+        run may hold ("512MB", "1GiB", a number): it holds no more than that and one item per
+        thread, and an item that is larger is an error. By default it is a quarter of the machine's
+        memory.
+        """
+        return self._start(self._stages, threads, memory)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.run())
+
+    def reduce(
+        self,
+        function: Callable[..., Any] | Mapping[str, Operation],
+        initial: Any = _MISSING,
+        /,
+        *,
+        ddof: float = 0,
+        threads: int | None = None,
+        memory: int | str | None = None,
+    ) -> Any:
+        """Runs the pipeline to one result.
+
+        A reduction (`sf.sum`, `sf.max`, `sf.std`, …) is taken over all elements of all items,
+        natively and in parallel, with the same result for any number of threads; a dict of them is
+        computed in one pass and gives a dict. Any other function of two arguments folds the items
+        from left to right, as functools.reduce does.
+        """
+        if isinstance(function, Mapping):
+            values = self._reduce_native(tuple(function.values()), ddof, threads, memory)
+            return dict(zip(function, values, strict=True))
+        if isinstance(function, Operation) and function.kind == "reduction":
+            if initial is not _MISSING:
+                raise TypeError("reduce(): an initial value goes with functions of two arguments")
+            return self._reduce_native((function,), ddof, threads, memory)[0]
+        with self.run(threads=threads, memory=memory) as run:
+            if initial is _MISSING:
+                return functools.reduce(function, run)
+            return functools.reduce(function, run, initial)
+
+    def collect(self, *, threads: int | None = None, memory: int | str | None = None) -> Any:
+        """Runs the pipeline and returns all that comes out.
+
+        Arrays, ours or NumPy's, are joined along their first axis into an Array; numbers of native
+        stages become a 1-d array, and tuples of arrays a tuple of joined arrays. Anything else is a
+        list of the items. The result does not count against `memory`.
+        """
+        if self._gives_arrays():
+            return self._collect_native(threads, memory)
+        with self.run(threads=threads, memory=memory) as run:
+            items = list(run)
+        if items and all(_joins(item, items[0]) for item in items):
+            return Pipeline(items)._collect_native(1, None)
+        return items
+
+    def __repr__(self) -> str:
+        lines = [_source_text(self._source), *map(repr, self._stages)]
+        if self._prefetch >= 0:
+            lines.append(f"prefetch({self._prefetch})")
+        marks = ["├─ "] * (len(lines) - 1) + ["└─ "]
+        return "\n".join(
+            ["Pipeline", *(mark + line for mark, line in zip(marks, lines, strict=True))]
+        )
+
+    def _copy(self) -> Pipeline:
+        pipe = object.__new__(type(self))
+        pipe._source, pipe._stages, pipe._prefetch = self._source, self._stages, self._prefetch
+        return pipe
+
+    def _with(self, stage: Stage) -> Pipeline:
+        pipe = self._copy()
+        pipe._stages = (*self._stages, stage)
+        return pipe
+
+    def _gives_arrays(self) -> bool:
+        for stage in reversed(self._stages):
+            if stage.kind == "map":
+                return stage.native
+        return isinstance(self._source, Rows)
+
+    def _start(
+        self,
+        stages: Iterable[Stage | tuple[Any, ...]],
+        threads: int | None,
+        memory: int | str | None,
+    ) -> Run:
+        threads = 0 if threads is None else _number("threads", threads, 1, 2**31 - 1)
+        source = self._source
+        if isinstance(source, Rows):
+            source = (source.arrays, source.rows, source.is_tuple)
+        elif isinstance(source, tuple):
+            source = list(source)
+        specs = tuple(stage.spec() if isinstance(stage, Stage) else stage for stage in stages)
+        return _start_run(source, specs, threads, _bytes(memory), self._prefetch)
+
+    def _only(self, last: tuple[Any, ...], threads: int | None, memory: int | str | None) -> Any:
+        with self._start((*self._stages, last), threads, memory) as run:
+            return next(run, _MISSING)
+
+    def _reduce_native(
+        self,
+        reductions: tuple[Any, ...],
+        ddof: float,
+        threads: int | None,
+        memory: int | str | None,
+    ) -> tuple[Any, ...]:
+        result = self._only(("reduce", reductions, (), {"ddof": ddof}, 0), threads, memory)
+        return result if isinstance(result, tuple) else (result,)
+
+    def _collect_native(self, threads: int | None, memory: int | str | None) -> Any:
+        result = self._only(("collect", None, (), {}, 0), threads, memory)
+        return [] if result is _MISSING else result
+
+
+def _bytes(memory: int | str | None) -> int:
+    """A size as a number of bytes; 0 for None."""
+    if memory is None:
+        return 0
+    if isinstance(memory, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", memory.lower())
+        if match is None or match[2] not in _UNITS:
+            raise ValueError(
+                f'memory must be bytes or a size such as "512MB" or "1GiB", got {memory!r}'
+            )
+        memory = int(float(match[1]) * _UNITS[match[2]])
+    return _number("memory", memory, 1)
+
+
+def _number(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
+    """An integer within limits."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}")
+    if number > most:
+        raise ValueError(f"{name} must be at most {most}, got {number}")
+    return number
+
+
+def _joins(item: Any, first: Any) -> bool:
+    """Whether two items are arrays, ours or NumPy's, that differ in their first axis only."""
+    if not hasattr(item, "__array_interface__") or getattr(item, "ndim", 0) == 0:
+        return False
+    if item.dtype.kind in _FOREIGN_KINDS or not hasattr(first, "__array_interface__"):
+        return False
+    return item.shape[1:] == first.shape[1:] and item.dtype == first.dtype
+
+
+def _array_text(array: Array) -> str:
+    return f"{array.dtype.name} {array.shape}"
+
+
+def _value_text(value: Any) -> str:
+    return _array_text(value) if isinstance(value, Array) else repr(value)
+
+
+def _callable_text(function: Any) -> str:
+    return str(getattr(function, "__name__", None) or repr(function))
+
+
+def _source_text(source: Any) -> str:
+    text = repr(source)
+    return text if isinstance(source, Rows) or len(text) <= 60 else f"<{type(source).__name__}>"
