@@ -19,11 +19,11 @@ int64_t BlockFor(const LoadPlan& plan, size_t kernels) {
 }
 
 void InitAll(Kernels kernels, Accumulator* acc) {
-  for (size_t k = 0; k < kernels.size(); ++k) kernels[k].init(&acc[k]);
+  for (size_t k = 0; k < kernels.size(); ++k) kernels.all[k].init(&acc[k]);
 }
 
 void MergeAll(Kernels kernels, Accumulator* into, const Accumulator* more) {
-  for (size_t k = 0; k < kernels.size(); ++k) kernels[k].merge(&into[k], &more[k]);
+  for (size_t k = 0; k < kernels.size(); ++k) kernels.all[k].merge(&into[k], &more[k]);
 }
 
 }  // namespace
@@ -34,11 +34,14 @@ void FoldRange(const LoadPlan& plan, ptrdiff_t offset, int64_t begin, int64_t en
   Loader loader;
   loader.Start(&plan, &scratch, begin, offset);
   const int64_t block = BlockFor(plan, kernels.size());
+  simd::Summary summary;
+  for (size_t k = 0; k < kernels.summarized; ++k) summary.*kernels.roles[k] = &into[k];
   while (begin < end) {
     const int64_t n = loader.Prefer(std::min(block, end - begin));
     const void* values = loader.Next(n);
-    for (size_t k = 0; k < kernels.size(); ++k) {
-      kernels[k].update(&into[k], values, static_cast<size_t>(n));
+    if (kernels.summarized != 0) kernels.summary(summary, values, static_cast<size_t>(n));
+    for (size_t k = kernels.summarized; k < kernels.size(); ++k) {
+      kernels.all[k].update(&into[k], values, static_cast<size_t>(n));
     }
     begin += n;
   }

@@ -20,7 +20,17 @@ namespace spanflow::array {
 
 inline constexpr int64_t kGrain = int64_t{1} << 16;  // elements
 
-using Kernels = std::span<const simd::ReductionKernel>;  // at most simd::kNumReductions
+// At most simd::kNumReductions kernels, each with an accumulator of the same number.
+struct Kernels {
+  std::span<const simd::ReductionKernel> all;
+  // Takes the place of the updates of the first `summarized` kernels: kernel i is the one that
+  // roles[i] names.
+  simd::SummaryFn summary = nullptr;
+  size_t summarized = 0;
+  simd::Accumulator* simd::Summary::*const* roles = nullptr;
+
+  size_t size() const { return all.size(); }
+};
 
 // Elements [begin, end) of the plan's walk, every address moved by `offset`, into one accumulator
 // for each kernel. With several kernels each L1-sized block is given to all of them while it is

@@ -76,18 +76,66 @@ void PlanAll(const View& in, LoadPlan* load) {
   load->Make(in.dtype(), ComputeKind(in.dtype().kind()));
 }
 
-// Kernels that share their accumulator (mean, var, std) fold it only once.
-struct SharedKernels {
-  simd::ReductionKernel kernels[simd::kNumReductions];
-  size_t count = 0;
+using Role = Accumulator* simd::Summary::*;
 
-  size_t Add(const simd::ReductionKernel& kernel) {
-    for (size_t k = 0; k < count; ++k) {
-      if (kernels[k].update == kernel.update && kernels[k].merge == kernel.merge) return k;
-    }
-    kernels[count] = kernel;
-    return count++;
+// Which part of a summary a reduction is; null if none.
+Role RoleOf(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::kSum:
+    case Reduction::kMean:
+      return &simd::Summary::sum;
+    case Reduction::kMin:
+      return &simd::Summary::min;
+    case Reduction::kMax:
+      return &simd::Summary::max;
+    case Reduction::kVar:
+    case Reduction::kStd:
+      return &simd::Summary::moments;
+    default:
+      return nullptr;
   }
+}
+
+// The kernels for several reductions. Those that share their accumulator (sum and mean, var and
+// std) fold it only once; those that are parts of a summary come first, to be folded together.
+class SharedKernels {
+ public:
+  SharedKernels(std::span<const Reduction> reductions, Kind compute) {
+    const simd::SummaryFn summary = simd::FindSummary(compute);
+    for (const bool together : {true, false}) {
+      for (Reduction reduction : reductions) {
+        const Role role = RoleOf(reduction);
+        if (together != (summary != nullptr && role != nullptr)) continue;
+        place_[static_cast<size_t>(reduction)] = Add(simd::FindReduction(reduction, compute), role);
+      }
+      if (together && count_ > 1) together_ = {{}, summary, count_, roles_};
+    }
+  }
+
+  size_t size() const { return count_; }
+  size_t PlaceOf(Reduction reduction) const { return place_[static_cast<size_t>(reduction)]; }
+  const simd::ReductionKernel& operator[](size_t place) const { return kernels_[place]; }
+  Kernels All() const {
+    Kernels kernels = together_;
+    kernels.all = {kernels_, count_};
+    return kernels;
+  }
+
+ private:
+  size_t Add(const simd::ReductionKernel& kernel, Role role) {
+    for (size_t k = 0; k < count_; ++k) {
+      if (kernels_[k].update == kernel.update && kernels_[k].merge == kernel.merge) return k;
+    }
+    kernels_[count_] = kernel;
+    roles_[count_] = role;
+    return count_++;
+  }
+
+  simd::ReductionKernel kernels_[simd::kNumReductions];
+  Role roles_[simd::kNumReductions] = {};
+  size_t place_[simd::kNumReductions] = {};
+  size_t count_ = 0;
+  Kernels together_;
 };
 
 Status CheckMany(std::span<const Reduction> reductions, Kind kind, size_t accumulators) {
@@ -147,7 +195,7 @@ Status ReduceInto(Reduction reduction, const View& in, double ddof, const View& 
     const simd::ReductionKernel kernel = simd::FindReduction(reduction, compute);
     Accumulator acc;
     kernel.init(&acc);
-    FoldAll(load, in.size(), {&kernel, 1}, &acc, options);
+    FoldAll(load, in.size(), {{&kernel, 1}}, &acc, options);
     FinishOne(reduction, kind, acc, ddof, out);
     return Status::Ok();
   }
@@ -226,20 +274,15 @@ Status Accumulate(std::span<const Reduction> reductions, const View& in,
   RunScope scope;
   SPANFLOW_TRY(scope.Add(in));
   if (in.size() == 0 || reductions.empty()) return Status::Ok();
-  SharedKernels shared;
+  const SharedKernels shared(reductions, ComputeKind(kind));
   Accumulator partial[simd::kNumReductions];
-  size_t place[simd::kNumReductions];  // by reduction: which kernel has it
-  for (Reduction reduction : reductions) {
-    const simd::ReductionKernel kernel = simd::FindReduction(reduction, ComputeKind(kind));
-    const size_t k = place[static_cast<size_t>(reduction)] = shared.Add(kernel);
-    kernel.init(&partial[k]);
-  }
+  for (size_t k = 0; k < shared.size(); ++k) shared[k].init(&partial[k]);
   LoadPlan load;
   PlanAll(in, &load);
-  FoldAll(load, in.size(), {shared.kernels, shared.count}, partial, options);
+  FoldAll(load, in.size(), shared.All(), partial, options);
   for (size_t i = 0; i < reductions.size(); ++i) {
-    const size_t k = place[static_cast<size_t>(reductions[i])];
-    shared.kernels[k].merge(&into[i], &partial[k]);
+    const size_t k = shared.PlaceOf(reductions[i]);
+    shared[k].merge(&into[i], &partial[k]);
   }
   return scope.Finish();
 }

@@ -76,7 +76,7 @@ struct Plan {
 // By rows: every result has an accumulator, or one for each grain of a long row.
 class RowMethod {
  public:
-  explicit RowMethod(const Plan& plan) : plan_(plan), kernels_(&plan.task.kernel, 1) {
+  explicit RowMethod(const Plan& plan) : plan_(plan), kernels_{{&plan.task.kernel, 1}} {
     load_.walk = plan.reduced;
     load_.Make(*plan.task.in_type, plan.task.compute);
   }

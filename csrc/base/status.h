@@ -20,6 +20,7 @@ enum class Code {
   kValue,      // ValueError
   kType,       // TypeError
   kIndex,      // IndexError
+  kOverflow,   // OverflowError
   kOs,         // OSError(errno, message, path)
   kMemory,     // MemoryError
   kBuffer,     // BufferError
@@ -39,6 +40,7 @@ class [[nodiscard]] Status {
   static Status Value(std::string message) { return {Code::kValue, std::move(message)}; }
   static Status Type(std::string message) { return {Code::kType, std::move(message)}; }
   static Status Index(std::string message) { return {Code::kIndex, std::move(message)}; }
+  static Status Overflow(std::string message) { return {Code::kOverflow, std::move(message)}; }
   static Status Buffer(std::string message) { return {Code::kBuffer, std::move(message)}; }
   static Status Memory(std::string message) { return {Code::kMemory, std::move(message)}; }
   static Status Cancelled() { return {Code::kCancelled, "the run was cancelled"}; }

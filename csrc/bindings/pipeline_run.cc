@@ -1,5 +1,6 @@
 // spanflow.Run: an iterator over what a run hands out, and a context manager that ends it.
 
+#include <atomic>
 #include <new>
 
 #include "bindings/pipeline.h"
@@ -28,6 +29,7 @@ struct RunObject {
   PyObject* module;          // keeps `state`
   PyObject* weakrefs;
   int64_t hook;
+  std::atomic<int64_t> detached_ns;  // that consumers spent inside next() without the GIL
 };
 
 RunObject* AsRun(PyObject* object) { return reinterpret_cast<RunObject*>(object); }
@@ -67,13 +69,27 @@ bool StopAndWait(RunObject* self) {
   return true;
 }
 
+// The same where that takes no time to speak of; an error must not wait for slow stages.
+void StopSoon(RunObject* self) {
+  self->run->Cancel();
+  bool ended;
+  {
+    const capi::DetachScope detached;
+    ended = self->run->OnOwnThread() || self->run->AwaitEnd(kWaitSlice);
+  }
+  if (ended) StopAndWait(self);
+}
+
 PyObject* IterNext(PyObject* object) {
   RunObject* self = AsRun(object);
   Delivery delivery;
   if (!self->run->TryNext(&delivery)) {
     capi::DetachScope detached;
+    const int64_t begun = pipeline::Now();
     PythonCaller caller(detached, *self->state->hub);
     delivery = self->run->Next(caller);
+    self->detached_ns.fetch_add(pipeline::Now() - begun - caller.attached_ns(),
+                                std::memory_order_relaxed);
   }
   self->state->hub->Drain();
   switch (delivery.kind) {
@@ -83,6 +99,7 @@ PyObject* IterNext(PyObject* object) {
       StopAndWait(self);
       return nullptr;
     case Delivery::Kind::kFailed:
+      StopSoon(self);
       RaiseError(self->state, *delivery.error);
     case Delivery::Kind::kInterrupted:
       self->run->Cancel();
@@ -159,6 +176,7 @@ Ref Stats(PyObject* self, PyObject*) {
   SetEntry(dict, "idle", Seconds(stats.idle_ns));
   SetEntry(dict, "consumer_wait", Seconds(stats.consumer_wait_ns));
   SetEntry(dict, "attached", Seconds(attached));
+  SetEntry(dict, "detached", Seconds(AsRun(self)->detached_ns.load()));
   SetEntry(dict, "delivered", Integer(stats.delivered));
   SetEntry(dict, "tokens", Integer(stats.tokens));
   SetEntry(dict, "tokens_peak", Integer(stats.tokens_peak));
@@ -242,14 +260,16 @@ PyMethodDef methods[] = {
     {"__enter__", capi::Method<&Enter>(), METH_NOARGS, nullptr},
     {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
     {"close", capi::Method<&Close>(), METH_NOARGS,
-     "close()\n--\n\nEnd the source: what is in flight still comes out."},
+     "close($self, /)\n--\n\nEnd the source: what is in flight still comes out."},
     {"cancel", capi::Method<&Cancel>(), METH_NOARGS,
-     "cancel()\n--\n\nDrop everything in flight and wake everyone. Never waits."},
+     "cancel($self, /)\n--\n\nDrop everything in flight and wake everyone. Never waits."},
     {"stats", capi::Method<&Stats>(), METH_NOARGS,
-     "stats()\n--\n\nWhat the run did so far, as a dict.\n\n"
+     "stats($self, /)\n--\n\nWhat the run did so far, as a dict.\n\n"
      "Times are in seconds, sizes in bytes. 'attached' is time that the run's functions held the\n"
-     "GIL (on free-threaded builds: were attached). 'stages' has one dict per stage, the source\n"
-     "first; busy and wait are summed over threads and items."},
+     "GIL (on free-threaded builds: were attached), 'detached' time that next() worked or waited\n"
+     "without it. 'stages' has one dict per stage, the source first; busy and wait are summed "
+     "over\n"
+     "threads and items."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyMemberDef members[] = {

@@ -142,15 +142,18 @@ Ref CallWith(ModuleState* state, const PythonCall& call, PyObject* object, const
 }
 
 // A result with as many rows as the item stands for still stands for them.
-void KeepRows(ModuleState* state, const Rows& rows, PyObject* result, Item* item) {
-  if (rows.count == Chunk::kNoRows || !IsArray(state, result)) return;
-  const base::Dims& shape = AsArray(result)->view.layout.shape;
-  if (shape.empty() || shape[0] != rows.count) return;
+void KeepRows(ModuleState* state, const Rows& rows, Item* item) {
+  if (rows.count == Chunk::kNoRows) return;
   if (Chunk* chunk = (*item)->AsChunk()) {
+    const base::Dims& shape = (*chunk)[0].view.layout.shape;
+    if (shape.empty() || shape[0] != rows.count) return;
     chunk->first_row = rows.first;
     chunk->rows = rows.count;
   } else {
     auto& value = static_cast<PythonValue&>(**item);
+    if (!IsArrayLike(state, value.get()) || PyObject_Size(value.get()) != rows.count) {
+      return PyErr_Clear();  // what has no length has no rows
+    }
     value.first_row = rows.first;
     value.rows = rows.count;
   }
@@ -166,10 +169,10 @@ class CallRun final : public pipeline::StageRun {
       const Rows rows = RowsOfItem(item);
       const Ref object = ObjectFromItem(state_, std::move(item));
       Ref result = CallWith(state_, call_, object.get(), rows);
-      PyObject* borrowed = result.get();
+      const bool is_same = result.get() == object.get();  // its bytes have their credit already
       Item made = ItemFromObject(state_, std::move(result), to_arrays_);
-      KeepRows(state_, rows, borrowed, &made);
-      if (const int64_t nbytes = made->nbytes(); nbytes > 0) {
+      KeepRows(state_, rows, &made);
+      if (const int64_t nbytes = made->nbytes(); nbytes > 0 && !is_same) {
         made->credit = pipeline::Credit::Take(context.budget(), nbytes);
         SPANFLOW_TRY(context.budget()->CheckItem(nbytes));
       }
@@ -195,7 +198,11 @@ class FilterRun final : public pipeline::StageRun {
       const Ref object = Borrowed(item);
       const Ref result = CallWith(state_, call_, object.get(), rows);
       mask = MaskOf(item, result.get());
-      if (mask.has_value()) return Status::Ok();
+      if (mask.has_value()) {
+        if (item->AsChunk() == nullptr)
+          item = ItemFromObject(state_, Ref::Borrow(object.get()), true);
+        return Status::Ok();
+      }
       const int truth = PyObject_IsTrue(result.get());
       capi::CheckStatus(truth);
       if (truth == 0) item = nullptr;  // dropped while attached
@@ -210,21 +217,31 @@ class FilterRun final : public pipeline::StageRun {
   }
 
  private:
-  // The object for the call; the item stays as it is.
+  // The object for the call. The item goes on as it is, but the callable may keep what it sees, so
+  // nobody may write into it from now on.
   Ref Borrowed(const Item& item) const {
     Chunk* chunk = item->AsChunk();
     if (chunk == nullptr) return Ref::Borrow(static_cast<PythonValue&>(*item).get());
     auto copy = std::make_unique<Chunk>();
-    (*copy)[0] = (*chunk)[0];
-    for (int i = 1; i < chunk->size(); ++i) copy->Append((*chunk)[i]);
+    for (int i = 0; i < chunk->size(); ++i) {
+      pipeline::Part& part = (*chunk)[i];
+      part.fresh = false;
+      if (i == 0)
+        (*copy)[0] = part;
+      else
+        copy->Append(part);
+    }
     copy->is_tuple = chunk->is_tuple;
     return ObjectFromItem(state_, std::move(copy));
   }
 
   // An array of bool with at least one dimension selects rows of the item's arrays.
   std::optional<pipeline::Part> MaskOf(const Item& item, PyObject* result) const {
-    if (item->AsChunk() == nullptr || PyBool_Check(result)) return {};
-    if (!IsArray(state_, result) && !PyObject_CheckBuffer(result)) return {};
+    if (PyBool_Check(result) || !IsArrayLike(state_, result)) return {};
+    if (item->AsChunk() == nullptr &&
+        !IsArrayLike(state_, static_cast<PythonValue&>(*item).get())) {
+      return {};
+    }
     const Ref array = AsArrayObject(state_, result, nullptr, nullptr);
     pipeline::Part part = PartOf(AsArray(array.get()));
     if (part.view.ndim() == 0 || part.view.dtype().kind() != base::Kind::kBool) return {};

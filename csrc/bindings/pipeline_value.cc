@@ -1,10 +1,9 @@
 #include "bindings/pipeline_value.h"
 
-#include <chrono>
-
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "capi/error.h"
+#include "pipeline/stats.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -22,12 +21,6 @@ class OwnThread final : public pipeline::Value {
   capi::PythonThread thread;
 };
 
-int64_t Nanoseconds() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 // What an object holds, where that is cheap to know.
 int64_t BytesOf(PyObject* object) {
   if (PyBytes_Check(object)) return PyBytes_GET_SIZE(object);
@@ -37,10 +30,6 @@ int64_t BytesOf(PyObject* object) {
   const int64_t value = nbytes ? PyLong_AsLongLong(nbytes.get()) : 0;
   if (PyErr_Occurred() != nullptr) PyErr_Clear();
   return value > 0 ? value : 0;
-}
-
-bool IsArrayLike(ModuleState* state, PyObject* object) {
-  return IsArray(state, object) || PyObject_CheckBuffer(object);
 }
 
 // A tuple of arrays is several arrays side by side; any other tuple is a sequence of numbers.
@@ -78,6 +67,10 @@ Ref ObjectFromPart(ModuleState* state, Part& part) {
 }
 
 }  // namespace
+
+bool IsArrayLike(ModuleState* state, PyObject* object) {
+  return IsArray(state, object) || PyObject_CheckBuffer(object);
+}
 
 PythonValue::PythonValue(std::shared_ptr<capi::Hub> hub, Ref object)
     : hub_(std::move(hub)), nbytes_(BytesOf(object.get())) {
@@ -128,12 +121,15 @@ StageAttach::StageAttach(pipeline::Context& context, const std::shared_ptr<capi:
     if (!thread.valid()) return;
     own_.emplace(thread);
   }
-  since_ = Nanoseconds();
+  since_ = pipeline::Now();
   hub->Drain();  // what detached threads of the run could not drop
 }
 
 StageAttach::~StageAttach() {
-  if (ok()) context_.AddAttached(Nanoseconds() - since_);
+  if (!ok()) return;
+  const int64_t attached = pipeline::Now() - since_;
+  context_.AddAttached(attached);
+  if (caller_.has_value()) static_cast<PythonCaller*>(context_.caller())->AddAttached(attached);
 }
 
 }  // namespace spanflow::bindings

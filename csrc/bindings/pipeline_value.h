@@ -33,6 +33,9 @@ class PythonValue final : public pipeline::Value {
   int64_t nbytes_;
 };
 
+// Whether sf.asarray would take the object as an array, and not as a number or a list.
+bool IsArrayLike(ModuleState* state, PyObject* object);
+
 // An array's view and what keeps its bytes alive.
 pipeline::Part PartOf(ArrayObject* array);
 
@@ -50,10 +53,14 @@ class PythonCaller final : public pipeline::Caller {
   bool Interrupted() override;
 
   capi::DetachScope& detached() { return detached_; }
+  // Time that stages were attached on this thread.
+  void AddAttached(int64_t nanoseconds) { attached_ns_ += nanoseconds; }
+  int64_t attached_ns() const { return attached_ns_; }
 
  private:
   capi::DetachScope& detached_;
   capi::Hub& hub_;
+  int64_t attached_ns_ = 0;
 };
 
 // Attached to the hub's interpreter for a scope inside a stage or source, on whichever thread.

@@ -15,6 +15,8 @@ PyObject* TypeOf(base::Code code) {
       return PyExc_TypeError;
     case base::Code::kIndex:
       return PyExc_IndexError;
+    case base::Code::kOverflow:
+      return PyExc_OverflowError;
     case base::Code::kOs:
       return PyExc_OSError;
     case base::Code::kMemory:

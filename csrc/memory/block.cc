@@ -60,8 +60,8 @@ base::Status Block::Close() {
   AppendCount(users, count(Borrower::kExport), "exported buffer");
   AppendCount(users, count(Borrower::kKernel), "running operation");
   AppendCount(users, count(Borrower::kPipeline), "running pipeline");
-  return base::Status::Buffer("cannot close: " + users +
-                              " still use it; release or finish them first");
+  return base::Status::Buffer("cannot close: still in use by " + users +
+                              "; release or finish them first");
 }
 
 void Block::Drop() {

@@ -23,12 +23,6 @@ int64_t MemoryLimit(int64_t asked) { return asked > 0 ? asked : platform::Usable
 
 }  // namespace
 
-int64_t Now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 Engine::Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_ptr<Budget> budget)
     : threads_(options.threads > 0 ? std::min(options.threads, runtime::kMaxThreads)
                                    : runtime::NumThreads()),

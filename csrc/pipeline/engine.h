@@ -234,6 +234,4 @@ class Engine {
   std::vector<platform::Thread> crew_;
 };
 
-int64_t Now();  // nanoseconds of a steady clock
-
 }  // namespace spanflow::pipeline

@@ -77,8 +77,8 @@ std::string TextOf(const Scalar& scalar) {
 Status ConvertScalar(Bound* bound, Kind kind) {
   StoreNatural(bound);
   if (base::IsInteger(kind) && !Fits(*bound->scalar, kind)) {
-    return Status::Value("the number " + TextOf(*bound->scalar) + " does not fit " +
-                         base::InfoOf(kind).name);
+    return Status::Overflow("Python integer " + TextOf(*bound->scalar) + " is out of bounds for " +
+                            base::InfoOf(kind).name);
   }
   alignas(16) std::byte converted[16];
   View to;

@@ -4,11 +4,19 @@
 // Attached: not needed. Fails: never.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace spanflow::pipeline {
+
+// The clock of all statistics, in nanoseconds.
+inline int64_t Now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 struct StageStats {
   std::string name;

@@ -44,6 +44,10 @@ ReductionKernel FindReduction(Reduction reduction, base::Kind compute_kind) {
   return CurrentTables().reductions[static_cast<size_t>(reduction)][Index(compute_kind)];
 }
 
+SummaryFn FindSummary(base::Kind compute_kind) {
+  return CurrentTables().summaries[Index(compute_kind)];
+}
+
 ColumnKernel FindColumnReduction(Reduction reduction, base::Kind compute_kind) {
   if (!base::IsNumeric(compute_kind)) return {};
   return CurrentTables().columns[static_cast<size_t>(reduction)][Index(compute_kind)];

@@ -68,6 +68,17 @@ struct ReductionKernel {
 ReductionKernel FindReduction(Reduction reduction, base::Kind compute_kind);
 base::Kind ResultKind(Reduction reduction, base::Kind operand_kind);
 
+// Several reductions in one walk over the data, with the same bits as one by one: adds n elements
+// to those accumulators that are not null. Null for kinds where there is nothing to share.
+struct Summary {
+  Accumulator* sum = nullptr;  // of kSum and kMean
+  Accumulator* min = nullptr;
+  Accumulator* max = nullptr;
+  Accumulator* moments = nullptr;  // of kVar and kStd
+};
+using SummaryFn = void (*)(const Summary& to, const void* in, size_t n);
+SummaryFn FindSummary(base::Kind compute_kind);
+
 // Reduction along an outer axis: `rows` rows of n contiguous elements, `row_stride` bytes apart,
 // are folded column by column into n accumulators' worth of plain state.
 // State layout: `width` arrays of n elements of kind `state_kind` behind one another, aligned for

@@ -1,4 +1,5 @@
-// Variance and standard deviation: one pass over memory, two over each block while it is in L1.
+// Variance and standard deviation: one pass over memory, two over each block while it is in L1. And
+// the summary, which takes sum, min and max along on the first of these.
 #include "simd/hwy_config.h"
 #include "simd/states.h"
 
@@ -71,12 +72,11 @@ HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSu
 
 #endif
 
-// The moments of one block: its mean first, then the distances from it. The mean is rounded to T,
+// The moments of one block of known sum: the distances from its mean. The mean is rounded to T,
 // which the sums of the distances make good.
 template <bool kComplex, class T>
-Moments MomentsOfBlock(const std::byte* in, size_t n) {
+Moments MomentsOfBlock(const std::byte* in, size_t n, PartSums<T> sums) {
   constexpr size_t kParts = kComplex ? 2 : 1;
-  const PartSums<T> sums = SumBlock<kComplex, T>(in, n * kParts);
   const T count = static_cast<T>(n);
   const PartSums<T> center = {sums.re / count, sums.im / count};
   const Distances<T> rest = SumDistances<kComplex, T>(in, n * kParts, center);
@@ -100,9 +100,10 @@ void UpdateFloatMoments(Accumulator* acc, const void* input, size_t n) {
   constexpr size_t kBlock = kSumBlock<T> / kParts;
   const std::byte* in = static_cast<const std::byte*>(input);
   for (size_t i = 0; i < n; i += kBlock) {
-    const Moments block =
-        MomentsOfBlock<kParts == 2, T>(in + i * kItemBytes<kKind>, std::min(kBlock, n - i));
-    StateOf<Moments>(acc).Merge(block);
+    const std::byte* const block = in + i * kItemBytes<kKind>;
+    const size_t items = std::min(kBlock, n - i);
+    const PartSums<T> sums = SumBlock<kParts == 2, T>(block, items * kParts);
+    StateOf<Moments>(acc).Merge(MomentsOfBlock<kParts == 2, T>(block, items, sums));
   }
 }
 
@@ -117,7 +118,8 @@ void UpdateIntegerMoments(Accumulator* acc, const void* input, size_t n) {
   for (size_t i = 0; i < n; i += kBlock) {
     const size_t items = std::min(kBlock, n - i);
     convert(in + i * kItemBytes<kKind>, block, items);
-    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(block, items));
+    const PartSums<double> sums = SumBlock<false, double>(block, items);
+    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(block, items, sums));
   }
 }
 
@@ -127,7 +129,109 @@ constexpr UpdateFn UpdateOf() {
   return &UpdateIntegerMoments<kKind>;
 }
 
+// ---- the summary ----
+
+template <class T>
+struct Extent {
+  T sum, min, max;
+};
+
+#if HWY_TARGET == HWY_SCALAR
+
+template <class T>
+Extent<T> ExtentOfBlock(const std::byte* in, size_t n, T min, T max) {
+  for (size_t i = 0; i < n; ++i) {
+    const T value = LoadOne<T>(in + i * sizeof(T));
+    min = std::min(min, value);
+    max = std::max(max, value);
+  }
+  return {SumBlock<false, T>(in, n).re, min, max};
+}
+
+#else
+
+// The additions are those of SumBlock, so the sum has the same bits. With a NaN in the block, min
+// and max mean nothing, and the sum is NaN.
+template <class T>
+HWY_NOINLINE Extent<T> ExtentOfBlock(const std::byte* in, size_t n, T min, T max) {
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  constexpr size_t kStep = kLanes * sizeof(T);
+  const auto none = hn::Set(d, T(-0.0));
+  auto s0 = none, s1 = none, s2 = none, s3 = none, s4 = none, s5 = none, s6 = none, s7 = none;
+  auto low0 = hn::Set(d, min), low1 = low0;
+  auto high0 = hn::Set(d, max), high1 = high0;
+  const auto add = [](auto v, auto* sum, auto* low, auto* high) HWY_ATTR {
+    *sum = hn::Add(*sum, v);
+    *low = hn::Min(*low, v);
+    *high = hn::Max(*high, v);
+  };
+  size_t left = n;
+  for (; left >= 8 * kLanes; left -= 8 * kLanes, in += 8 * kStep) {
+    add(Load(d, in), &s0, &low0, &high0);
+    add(Load(d, in + kStep), &s1, &low1, &high1);
+    add(Load(d, in + 2 * kStep), &s2, &low0, &high0);
+    add(Load(d, in + 3 * kStep), &s3, &low1, &high1);
+    add(Load(d, in + 4 * kStep), &s4, &low0, &high0);
+    add(Load(d, in + 5 * kStep), &s5, &low1, &high1);
+    add(Load(d, in + 6 * kStep), &s6, &low0, &high0);
+    add(Load(d, in + 7 * kStep), &s7, &low1, &high1);
+  }
+  for (; left >= kLanes; left -= kLanes, in += kStep) add(Load(d, in), &s0, &low0, &high0);
+  if (left != 0) {
+    s1 = hn::Add(s1, LoadPadded(d, in, left, none));
+    low1 = hn::Min(low1, LoadPadded(d, in, left, low1));
+    high1 = hn::Max(high1, LoadPadded(d, in, left, high1));
+  }
+  const auto low = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
+  const auto high = hn::Add(hn::Add(s4, s5), hn::Add(s6, s7));
+  return {hn::GetLane(hn::SumOfLanes(d, hn::Add(low, high))),
+          hn::GetLane(hn::MinOfLanes(d, hn::Min(low0, low1))),
+          hn::GetLane(hn::MaxOfLanes(d, hn::Max(high0, high1)))};
+}
+
+#endif
+
+template <class T>
+bool ContainsNaN(const std::byte* in, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    if (std::isnan(LoadOne<T>(in + i * sizeof(T)))) return true;
+  }
+  return false;
+}
+
+template <class T>
+void UpdateSummary(const Summary& to, const void* input, size_t n) {
+  const std::byte* in = static_cast<const std::byte*>(input);
+  Extreme<T>* const min = to.min == nullptr ? nullptr : &StateOf<Extreme<T>>(to.min);
+  Extreme<T>* const max = to.max == nullptr ? nullptr : &StateOf<Extreme<T>>(to.max);
+  FloatSum* const sum = to.sum == nullptr ? nullptr : &StateOf<FloatSum>(to.sum);
+  Moments* const moments = to.moments == nullptr ? nullptr : &StateOf<Moments>(to.moments);
+  T low = min == nullptr ? T(0) : min->best;
+  T high = max == nullptr ? T(0) : max->best;
+  bool has_nan = false;
+  for (size_t left = n; left != 0;) {
+    const size_t items = std::min(left, kSumBlock<T>);
+    const Extent<T> extent = ExtentOfBlock<T>(in, items, low, high);
+    if (std::isnan(extent.sum) && ContainsNaN<T>(in, items)) {
+      has_nan = true;
+    } else {
+      low = extent.min;
+      high = extent.max;
+    }
+    if (sum != nullptr) sum->re.Add(extent.sum);
+    if (moments != nullptr) moments->Merge(MomentsOfBlock<false, T>(in, items, {extent.sum, 0}));
+    in += items * sizeof(T);
+    left -= items;
+  }
+  if (sum != nullptr) sum->count += n;
+  if (min != nullptr) *min = {low, min->has_nan || has_nan};
+  if (max != nullptr) *max = {high, max->has_nan || has_nan};
+}
+
 void Fill(Tables* tables) {
+  tables->summaries[static_cast<size_t>(Kind::kF32)] = &UpdateSummary<float>;
+  tables->summaries[static_cast<size_t>(Kind::kF64)] = &UpdateSummary<double>;
   ForEachKind([tables]<Kind kKind>() {
     if constexpr (Contains(kEveryKind, kKind)) {
       for (const Reduction reduction : {Reduction::kVar, Reduction::kStd}) {

@@ -17,6 +17,7 @@ struct Tables {
   ElementwiseKernel ops[kNumOps][base::kNumKinds];
   CastFn casts[base::kNumKinds][base::kNumKinds] = {};
   ReductionKernel reductions[kNumReductions][base::kNumKinds];
+  SummaryFn summaries[base::kNumKinds] = {};
   ColumnKernel columns[kNumReductions][base::kNumKinds];
   CastFn byte_swaps[9] = {};  // by unit
   decltype(&Gather) gather = nullptr;

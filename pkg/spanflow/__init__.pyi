@@ -6,15 +6,22 @@ from typing import Final
 from spanflow import simd as simd
 from spanflow._core import *
 from spanflow._core import Operation
+from spanflow._pipeline import Pipeline as Pipeline
+from spanflow._pipeline import aligned as aligned
+from spanflow._pipeline import read as read
 from spanflow._version import __version__ as __version__
 
 __all__ = [
     "Array",
     "Operation",
+    "Pipeline",
+    "PipelineError",
+    "Run",
     "__version__",
     "abs",
     "absolute",
     "add",
+    "aligned",
     "all",
     "any",
     "arange",
@@ -59,6 +66,7 @@ __all__ = [
     "not_equal",
     "ones",
     "open",
+    "read",
     "save",
     "set_num_threads",
     "simd",

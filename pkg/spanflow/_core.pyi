@@ -1,10 +1,20 @@
 """Types of the native core. What the functions do is in their docstrings, which help() shows."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, Self, SupportsIndex, TypeAlias, final
+from typing import (
+    Any,
+    Final,
+    Literal,
+    Protocol,
+    Self,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    final,
+)
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -202,6 +212,50 @@ class Operation:
     def __call__(self, *operands: Any, **options: Any) -> Any: ...
     def __reduce__(self) -> str: ...
 
+class PipelineError(RuntimeError): ...
+
+class _StageStats(TypedDict):
+    name: str
+    mode: Literal["parallel", "serial_in_order", "serial_out_of_order"]
+    items: int
+    items_out: int
+    nbytes: int
+    busy: float
+    wait: float
+    attached: float
+
+class _RunStats(TypedDict):
+    threads: int
+    elapsed: float
+    idle: float
+    consumer_wait: float
+    attached: float
+    detached: float
+    delivered: int
+    tokens: int
+    tokens_peak: int
+    nbytes: int
+    nbytes_peak: int
+    nbytes_made: int
+    memory: int
+    stages: list[_StageStats]
+
+@final
+class Run:
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+    def close(self) -> None: ...
+    def cancel(self) -> None: ...
+    def stats(self) -> _RunStats: ...
+
 add: Final[Operation]
 subtract: Final[Operation]
 multiply: Final[Operation]
@@ -289,4 +343,11 @@ def _reduce_many(
 ) -> tuple[Any, ...]: ...
 def _simd_target() -> str: ...
 def _simd_targets() -> list[str]: ...
+def _start_run(
+    source: tuple[tuple[Array, ...], int, bool] | Iterable[Any],
+    stages: tuple[tuple[Any, ...], ...],
+    threads: int,
+    memory: int,
+    prefetch: int,
+) -> Run: ...
 def _use_simd_target(name: str | None, /) -> None: ...

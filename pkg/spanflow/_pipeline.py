@@ -175,9 +175,11 @@ class Pipeline:
         """Starts the pipeline: a context manager and an iterator over the items.
 
         `threads` work on it, the consumer included while it waits; by default as many as
-        `sf.get_num_threads()`. With 1, all happens inside `next()`. `memory` is how many bytes the
-        run may hold ("512MB", "1GiB", a number): it holds no more than that and one item per
-        thread, and an item that is larger is an error. By default it is a quarter of the machine's
+        `sf.get_num_threads()`. With 1 and without prefetch, items that are quick are worked on
+        inside `next()` alone. `memory` is how many bytes the run may hold ("512MB", "1GiB", a
+        number): it holds no more than that and one item per thread, and a single item that is
+        larger is an error. Native results that the consumer keeps count too; when they fill the
+        limit the run goes on one item at a time. By default it is a quarter of the machine's
         memory.
         """
         return self._start(self._stages, threads, memory)
@@ -209,6 +211,10 @@ class Pipeline:
             if initial is not _MISSING:
                 raise TypeError("reduce(): an initial value goes with functions of two arguments")
             return self._reduce_native((function,), ddof, threads, memory)[0]
+        if not callable(function):
+            raise TypeError(f"reduce() needs a reduction or a function, got {function!r}")
+        if ddof != 0:
+            raise TypeError("reduce(): ddof goes with var and std")
         with self.run(threads=threads, memory=memory) as run:
             if initial is _MISSING:
                 return functools.reduce(function, run)
@@ -217,9 +223,10 @@ class Pipeline:
     def collect(self, *, threads: int | None = None, memory: int | str | None = None) -> Any:
         """Runs the pipeline and returns all that comes out.
 
-        Arrays, ours or NumPy's, are joined along their first axis into an Array; numbers of native
-        stages become a 1-d array, and tuples of arrays a tuple of joined arrays. Anything else is a
-        list of the items. The result does not count against `memory`.
+        Arrays, ours or NumPy's, are joined along their first axis into an Array; what native stages
+        give is joined too where it is numbers (into a 1-d array) or tuples of arrays (into a tuple
+        of arrays). Anything else is a list of the items. The result does not count against
+        `memory`.
         """
         if self._gives_arrays():
             return self._collect_native(threads, memory)
@@ -260,7 +267,7 @@ class Pipeline:
         threads: int | None,
         memory: int | str | None,
     ) -> Run:
-        threads = 0 if threads is None else _number("threads", threads, 1, 2**31 - 1)
+        threads = 0 if threads is None else _number("threads", threads, 1, 1024)
         source = self._source
         if isinstance(source, Rows):
             source = (source.arrays, source.rows, source.is_tuple)

@@ -134,17 +134,16 @@ def _stream(mask: Any, path: Path, weights: Any, options: Options) -> float:
     size = f"{rows:,} x {columns:,} cells, {mask.nbytes / 1e6:,.0f} MB"
     print(f"\nStream the land mask: {size}, mapped")
     print(f"    {options.rows} rows a block → mean of each row → times cos(latitude) → sum")
-    pipe = (
-        sf.Pipeline(sf.read(mask, rows=options.rows))
-        .map(sf.mean, axis=1)
-        .map(sf.multiply, sf.aligned(weights))
-        .map(sf.sum)
-    )
+    source = sf.Pipeline(sf.read(mask, rows=options.rows))
+    first = next(iter(source))
+    _check(first.address == mask.address, "the chunks are not views of the mapping")
+    pipe = source.map(sf.mean, axis=1).map(sf.multiply, sf.aligned(weights)).map(sf.sum)
     ours = _repeat("spanflow", lambda seen: _spanflow_pass(pipe, options, seen), rows)
     peak = sf.memory_stats()["peak_rss"]
     mapped = np.load(path, mmap_mode="r")
     numpy = _repeat("NumPy", lambda seen: _numpy_pass(mapped, weights, options, seen), rows)
-    _print_passes(ours, numpy, mask.nbytes, peak)
+    _print_passes(ours, numpy, mask.nbytes)
+    _print_costs(ours, mask.nbytes, peak)
     land, numpy_land = (1 - passes.total / weights.sum() for passes in (ours, numpy))
     print(f"    share of land   {land:.11f}, NumPy {numpy_land:.11f}, known {LAND:.11f}")
     _check(abs(land - LAND) < 1e-10, f"the share of land is {land:.15f}, but it is known: {LAND}")
@@ -185,7 +184,7 @@ def _numpy_pass(
     return total, None
 
 
-def _print_passes(ours: Passes, numpy: Passes, nbytes: int, peak: int) -> None:
+def _print_passes(ours: Passes, numpy: Passes, nbytes: int) -> None:
     def row(name: str, passes: Passes) -> None:
         first, median = passes.seconds[0], passes.median
         print(f"    {name:<10} {first * 1e3:9.1f} {median * 1e3:9.1f} {nbytes / median / 1e9:9.2f}")
@@ -194,6 +193,24 @@ def _print_passes(ours: Passes, numpy: Passes, nbytes: int, peak: int) -> None:
     row("spanflow", ours)
     row("NumPy", numpy)
     print(f"    spanflow takes {ours.median / numpy.median:.3f} of NumPy's time")
+
+
+def _print_costs(ours: Passes, nbytes: int, peak: int) -> None:
+    """What the last streamed pass took besides time."""
+    stats, seconds = ours.stats, ours.seconds[-1]
+    held = stats["elapsed"] - stats["detached"] + stats["attached"]
+    print(
+        f"    bytes copied    none of {bytes_text(nbytes)}: chunks are views of the mapping; the "
+        f"stages made {bytes_text(stats['nbytes_made'])} of results"
+    )
+    print(
+        f"    GIL held        {held * 1e3:.2f} of {seconds * 1e3:.1f} ms, all of it by the loop that "
+        f"adds up; the stages {stats['attached'] * 1e3:.0f} ms"
+    )
+    print(
+        f"    peak RSS        {bytes_text(peak)}, of which the file's own pages (shared, given back "
+        f"when memory is short) at most {bytes_text(nbytes)}"
+    )
 
 
 def _bands(mask: Any, weights: Any, options: Options) -> list[tuple[float, float]]:

@@ -1,7 +1,8 @@
-"""Nothing stays behind: objects, native blocks, descriptors and memory, after many rounds.
+"""Nothing stays behind: objects, native blocks, descriptors, threads and memory, after many rounds.
 
 One process runs every case in batches of 100 rounds. Caches of the interpreter fill up and stop
-growing; a leak grows in every batch.
+growing; a leak grows in every batch. The largest of these caches, of names that types were asked
+for, takes thousands of rounds to fill, so it is emptied before each look.
 """
 
 import json
@@ -70,8 +71,82 @@ CASES = {
     "thread": "run_thread(a.sum)",
 }
 
+# Each leaves its run the way that its name says; `pipe` has ten chunks of six rows.
+PIPELINES = {
+    "described": "pipe.map(sf.add, 1).filter(bool).prefetch(2).map(sf.mean, axis=1)",
+    "description fails": (
+        "fails(lambda: sf.Pipeline(5)), fails(lambda: pipe.map(7)), fails(lambda: pipe.prefetch(-1)),"
+        "fails(lambda: sf.read(())), fails(lambda: sf.read((a, small))),"
+        "fails(lambda: pipe.run(memory='much'))"
+    ),
+    "start fails": (
+        "fails(lambda: pipe.map(len).map(sf.add, 1, 2, 3).run()),"
+        "fails(lambda: pipe.map(sf.add, small).filter(sf.sum, axis='x').run()),"
+        "fails(lambda: sf.Pipeline(NoIterator()).map(len).run())"
+    ),
+    "never asked": "pipe.map(sf.sqrt).map(len).run(threads=3)",
+    "native map": "list(pipe.map(sf.multiply, 2).map(sf.add, small[:6]).run(threads=3))",
+    "native filter": "list(pipe.filter(sf.greater, 5).run(threads=2))",
+    "native reduce": "pipe.map(sf.sqrt).reduce(sf.sum, threads=3)",
+    "several reductions": "pipe.reduce({'lo': sf.min, 'mean': sf.mean, 'std': sf.std}, threads=2)",
+    "native collect": "pipe.map(sf.mean, axis=1).collect(threads=3)",
+    "nothing collected": "sf.Pipeline([]).collect(), fails(lambda: sf.Pipeline([]).reduce(sf.max))",
+    "python map": "list(pipe.map(double).run(threads=3))",
+    "python map in one thread": "list(pipe.map(double).run(threads=1))",
+    "python filter": "list(pipe.filter(odd_chunk).run(threads=2))",
+    "python mask": "list(pipe.filter(mask_of).run(threads=2))",
+    "python reduce": "pipe.map(sf.sum).reduce(lambda x, y: x + y, 0.0, threads=2)",
+    "python objects": "sf.Pipeline(range(50)).map(str).filter(str.isdigit).collect(threads=3)",
+    "python arguments": "list(pipe.map(combine, {}, scale=[2]).run(threads=2))",
+    "between both": "pipe.map(double).map(sf.add, 1).map(bytes).map(len).reduce(max, threads=3)",
+    "to arrays": "sf.Pipeline([[1, 2], (3, 4), small]).map(sf.add, 1).collect(threads=2)",
+    "to arrays fails": "fails(lambda: sf.Pipeline([1, 'x']).map(sf.add, 1).collect(threads=2))",
+    "aligned": "pipe.map(sf.multiply, sf.aligned(weights)).reduce(sf.sum, threads=3)",
+    "aligned in python": "list(pipe.map(combine, sf.aligned(weights)).run(threads=3))",
+    "aligned fails": "fails(lambda: pipe.map(combine, sf.aligned(weights[:9])).collect(threads=2))",
+    "tuples": "sf.Pipeline(sf.read((small, weights), rows=7)).map(sf.add).collect(threads=2)",
+    "tuples in python": "list(sf.Pipeline(sf.read((small, weights), rows=7)).map(len).run(threads=2))",
+    "tuples as items": "list(sf.Pipeline(sf.read((small, weights), rows=7)).run(threads=2))",
+    "foreign": "sf.Pipeline(sf.read(owner, rows=9)).map(sf.add, sf.asarray(owner)[0]).collect(threads=2)",
+    "foreign abandoned": "next(sf.Pipeline(sf.read(owner, rows=9)).run(threads=3))",
+    "mapped": "sf.Pipeline(sf.read(sf.open(path), rows=99)).reduce(sf.max, threads=2)",
+    "prefetch": "list(pipe.map(double).prefetch(3).run(threads=1))",
+    "prefetch abandoned": "next(pipe.map(double).prefetch(8).run(threads=2))",
+    "bounded memory": "list(pipe.map(sf.sqrt).run(threads=3, memory=1000))",
+    "too little memory": "fails(lambda: list(pipe.map(sf.sqrt).run(threads=3, memory=100)))",
+    "abandoned": "next(pipe.map(sf.sqrt).run(threads=3))",
+    "abandoned in python": "next(pipe.map(double).filter(odd_chunk).run(threads=3))",
+    "abandoned objects": "next(sf.Pipeline(endless()).map(double).run(threads=3))",
+    "loop left": "leave_loop(pipe.map(double).run(threads=3))",
+    "with left": "leave_with(pipe.map(sf.sqrt).map(double).run(threads=3))",
+    "with and error": "fails(lambda: leave_with(pipe.map(double).run(threads=3), ValueError))",
+    "items kept": "(lambda run: [next(run), next(run)])(pipe.map(sf.sqrt).run(threads=2))",
+    "closed": "closed(pipe.map(double).run(threads=2))",
+    "cancelled": "cancelled(pipe.map(sf.sqrt).map(double).run(threads=3))",
+    "cancelled at once": "pipe.map(double).run(threads=3).cancel()",
+    "stage raises": "fails(lambda: list(pipe.map(raises).run(threads=3)))",
+    "one stage raises": "fails(lambda: list(pipe.map(sf.sqrt).map(raises_late).run(threads=3)))",
+    "urgent": "fails(lambda: list(pipe.map(interrupts).run(threads=3)))",
+    "error not fetched": "pipe.map(raises).run(threads=3)",
+    "filter raises": "fails(lambda: list(pipe.filter(raises).run(threads=2)))",
+    "stop iteration": "fails(lambda: list(pipe.map(next).run(threads=2)))",
+    "native stage fails": "fails(lambda: list(pipe.map(sf.add, sf.zeros(3)).run(threads=3)))",
+    "source raises": "fails(lambda: list(sf.Pipeline(broken_source()).map(double).run(threads=3)))",
+    "source raises at once": "fails(lambda: list(sf.Pipeline(map(raises, [1])).run(threads=2)))",
+    "cycle": "RunCycle(pipe)",
+    "cycle not asked": "RunCycle(pipe, ask=False)",
+    "cycle of arguments": "argument_cycle(pipe)",
+    "statistics": "(lambda run: (list(run), run.stats(), repr(run)))(pipe.map(double).run(threads=2))",
+    "weak reference": "weakref.ref(pipe.run(threads=2))()",
+    "from a thread": "run_thread(lambda: pipe.map(double).collect(threads=2))",
+    "several consumers": "several(pipe.map(double).run(threads=2))",
+    "inside each other": "list(pipe.map(lambda c: sf.Pipeline(c).reduce(sf.sum)).run(threads=3))",
+}
+CASES |= {f"pipeline: {name}": code for name, code in PIPELINES.items()}
+
 SCRIPT = """
-import ctypes, gc, json, os, pickle, sys, threading
+import ctypes, gc, json, os, pickle, sys, threading, time, traceback
+import weakref
 import spanflow as sf
 
 cases = json.loads(sys.argv[1])
@@ -100,7 +175,7 @@ def make_cycle():
 def fails(call):
     try:
         call()
-    except Exception:
+    except (Exception, KeyboardInterrupt):
         return
     raise AssertionError("did not fail")
 
@@ -118,19 +193,96 @@ record = sf.dtype([("n", "i4"), ("s", "S3")])
 a = sf.arange(12, dtype="i4").reshape(3, 4)
 held = memoryview(sf.zeros(5))
 
+small = sf.arange(600.0).reshape(60, 10)
+weights = sf.ones((60, 1))
+pipe = sf.Pipeline(sf.read(small, rows=6))
+
+class NoIterator:
+    def __iter__(self):
+        raise RuntimeError("no")
+class RunCycle:
+    def __init__(self, pipe, ask=True):
+        self.run = pipe.map(self).map(self.method).run(threads=2)
+        if ask:
+            next(self.run)
+    def __call__(self, chunk):
+        return chunk
+    def method(self, chunk):
+        return [chunk]
+
+def argument_cycle(pipe):
+    box = []
+    box.append(pipe.map(combine, box, scale=box).run(threads=2))
+
+def double(x):
+    return x + x
+def combine(x, other=None, scale=1):
+    return x
+def odd_chunk(chunk):
+    return bool(chunk[0, 0] % 2)
+def mask_of(chunk):
+    return chunk[:, 0] > 250
+def raises(x):
+    raise ValueError(x)
+def raises_late(chunk):
+    if chunk[0, 0] > 300:
+        raise ValueError(chunk)
+def interrupts(chunk):
+    raise KeyboardInterrupt
+def endless():
+    while True:
+        yield bytearray(100)
+def broken_source():
+    yield from ([1], [2])
+    raise ValueError("broken")
+def leave_loop(run):
+    for chunk in run:
+        break
+def leave_with(run, error=None):
+    with run:
+        for chunk in run:
+            if error is not None:
+                raise error
+            return
+def closed(run):
+    next(run)
+    run.close()
+    list(run)
+def cancelled(run):
+    next(run)
+    run.cancel()
+    fails(lambda: next(run))
+def several(run):
+    threads = [threading.Thread(target=list, args=(run,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+def count_threads(most):
+    # A thread that was joined is still listed for a moment.
+    for _ in range(200):
+        count = len(os.listdir("/proc/self/task"))
+        if count <= most:
+            break
+        time.sleep(0.005)
+    return count
+
 def state():
     gc.collect()
     gc.collect()
+    ctypes.pythonapi.PyType_ClearCache()
     stats = sf.memory_stats()
     return {
         "objects": sys.getallocatedblocks(),
         "blocks": stats["live_blocks"],
         "bytes": stats["live_bytes"],
         "descriptors": len(os.listdir("/proc/self/fd")),
+        "threads": count_threads(POOL),
         "resident": resident(),
     }
 
@@ -138,18 +290,28 @@ def repeat(code, rounds):
     for _ in range(rounds):
         exec(code)
 
-ROUNDS, BATCHES = 100, 8
-grown = {}
-for name, text in cases.items():
-    code = compile(text, name, "exec")
+sf.set_num_threads(2)
+sf.ones(1 << 22).sum()  # the pool's threads stay
+POOL = len(os.listdir("/proc/self/task"))
+ROUNDS, BATCHES = 100, 5
+
+def growth(code):
     repeat(code, 10)
     for _ in range(BATCHES):
         before = state()
         repeat(code, ROUNDS)
         after = state()
-        grown[name] = {key: after[key] - before[key] for key in before}
-        if grown[name]["objects"] < 20 and grown[name]["resident"] < 1 << 20:
+        grown = {key: after[key] - before[key] for key in before}
+        if grown["objects"] < 20 and grown["resident"] < 1 << 20 or grown["threads"] > 0:
             break
+    return grown
+
+grown = {}
+for name, text in cases.items():
+    try:
+        grown[name] = growth(compile(text, name, "exec"))
+    except Exception:
+        grown[name] = {"failed": traceback.format_exc()}
 counts = {
     key: sys.getrefcount(x) for key, x in
     {"a": a, "owner": owner, "provider": provider, "bad": bad_buffer}.items()
@@ -168,9 +330,11 @@ def growth(tmp_path_factory):
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_grows(growth, name):
     grown = growth[0][name]
+    assert "failed" not in grown, grown["failed"]
     assert grown["blocks"] == 0
     assert grown["bytes"] == 0
     assert grown["descriptors"] == 0
+    assert grown["threads"] == 0
     # One object, or a page, left behind by each of 100 rounds shows.
     assert grown["objects"] < 20, grown
     assert grown["resident"] < 1 << 20, grown

@@ -85,7 +85,7 @@ TEST_F(BlockTest, CloseNamesWhoBorrows) {
   block->Return(Borrower::kExport);
   block->Return(Borrower::kExport);
   block->Return(Borrower::kPipeline);
-  EXPECT_NE(block->Close().message().find("cannot close: 1 running operation still"),
+  EXPECT_NE(block->Close().message().find("cannot close: still in use by 1 running operation"),
             std::string::npos);
 }
 

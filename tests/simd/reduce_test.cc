@@ -324,6 +324,71 @@ TEST_P(Reductions, NanIsMinAndMax) {
   CheckNanWins<Kind::kF64>();
 }
 
+// ---- the summary: the same bits as one by one ----
+
+constexpr Reduction kSummarized[] = {Reduction::kSum, Reduction::kMin, Reduction::kMax,
+                                     Reduction::kStd};
+
+// Accumulators in the order of kSummarized, fed in pieces; those not in `wanted` (bits) stay empty.
+template <Kind kKind>
+void CheckSummary(const std::byte* in, size_t n, size_t cut, unsigned wanted) {
+  using T = Lane<kKind>;
+  Accumulator together[4], alone[4];
+  Accumulator* to[4] = {};
+  for (size_t k = 0; k < 4; ++k) {
+    const ReductionKernel kernel = FindReduction(kSummarized[k], kKind);
+    kernel.init(&together[k]);
+    kernel.init(&alone[k]);
+    kernel.update(&alone[k], in, cut);
+    kernel.update(&alone[k], in + cut * sizeof(T), n - cut);
+    if (((wanted >> k) & 1) != 0) to[k] = &together[k];
+  }
+  const Summary summary{to[0], to[1], to[2], to[3]};
+  FindSummary(kKind)(summary, in, cut);
+  FindSummary(kKind)(summary, in + cut * sizeof(T), n - cut);
+  for (size_t k = 0; k < 4; ++k) {
+    if (to[k] == nullptr) continue;
+    T ours, theirs;
+    FindReduction(kSummarized[k], kKind).finish(&together[k], 0, &ours);
+    FindReduction(kSummarized[k], kKind).finish(&alone[k], 0, &theirs);
+    ASSERT_EQ(std::isnan(ours), std::isnan(theirs)) << k << " of " << n;
+    if (!std::isnan(ours)) ASSERT_EQ(ours, theirs) << k << " of " << n;
+  }
+}
+
+template <Kind kKind>
+void CheckSummaries() {
+  using T = Lane<kKind>;
+  Engine engine(9);
+  const auto pool = RandomLanes<kKind>(engine, 70001);
+  GuardedBytes guard(pool.size() * sizeof(T));
+  const T specials[] = {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(),
+                        -std::numeric_limits<T>::infinity()};
+  for (const size_t n : TestLengths()) {
+    std::vector<T> values(pool.begin(), pool.begin() + static_cast<ptrdiff_t>(n));
+    for (size_t special = 0; special <= 4; ++special) {  // none, each one, and inf beside -inf
+      if (n == 0 && special > 0) break;
+      if (special == 4) values[engine() % n] = specials[1];
+      if (special > 0) values[engine() % n] = specials[std::min<size_t>(special, 3) - 1];
+      const std::byte* in = guard.Put(values.data(), n * sizeof(T), n % 2 != 0);
+      CheckSummary<kKind>(in, n, engine() % (n + 1), 1 + engine() % 15);
+      CheckSummary<kKind>(in, n, 0, 15);
+      if (::testing::Test::HasFatalFailure()) return;
+      std::copy_n(pool.begin(), n, values.begin());
+    }
+  }
+}
+
+TEST_P(Reductions, SummaryGivesWhatEachAloneGives) {
+  CheckSummaries<Kind::kF32>();
+  CheckSummaries<Kind::kF64>();
+}
+
+TEST_P(Reductions, OnlyFloatsHaveASummary) {
+  EXPECT_EQ(FindSummary(Kind::kI32), nullptr);
+  EXPECT_EQ(FindSummary(Kind::kC64), nullptr);
+}
+
 // ---- any, all, count_nonzero ----
 
 // A value that is not zero in its last bit only, where a loop that looks at some bits would miss
