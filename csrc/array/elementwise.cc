@@ -44,14 +44,14 @@ std::span<const int64_t> Spanned(const base::Dims& dims) {
   return {dims.data(), static_cast<size_t>(dims.size())};
 }
 
-Status CheckOperands(simd::Op op, std::span<const View> in, const View& out) {
+Status CheckOperands(simd::Op op, std::span<const View* const> in, const View& out) {
   const simd::OpInfo& info = simd::InfoOf(op);
   if (in.size() != static_cast<size_t>(info.arity)) {
     return Status::Type(std::string(info.name) + " takes " + std::to_string(info.arity) +
                         " operands, " + std::to_string(in.size()) + " were given");
   }
   bool numeric = out.dtype().numeric();
-  for (const View& view : in) numeric = numeric && view.dtype().numeric();
+  for (const View* view : in) numeric = numeric && view->dtype().numeric();
   if (!numeric) {
     return Status::Type(std::string(info.name) +
                         " needs numeric arrays; take a field of a record array, as in a['x']");
@@ -60,13 +60,13 @@ Status CheckOperands(simd::Op op, std::span<const View> in, const View& out) {
   return Status::Ok();
 }
 
-Status ChooseKernel(simd::Op op, std::span<const View> in, Kind compute, Kernel* kernel) {
+Status ChooseKernel(simd::Op op, std::span<const View* const> in, Kind compute, Kernel* kernel) {
   const simd::OpInfo& info = simd::InfoOf(op);
   for (size_t i = 0; i < in.size(); ++i) kernel->in[i] = compute;
   if (info.rule == simd::TypeRule::kSelect) kernel->in[0] = Kind::kBool;
   kernel->out = KernelResult(op, compute);
   if (info.rule == simd::TypeRule::kCompare && compute == Kind::kF64) {
-    const MixedCompare mixed = FindMixedCompare(op, in[0].dtype().kind(), in[1].dtype().kind());
+    const MixedCompare mixed = FindMixedCompare(op, in[0]->dtype().kind(), in[1]->dtype().kind());
     if (mixed.run != nullptr) {
       kernel->run = mixed.run;
       kernel->in[0] = mixed.first;
@@ -115,7 +115,7 @@ bool SameShape(const base::Dims& a, const base::Dims& b) {
 }
 
 // Fills `run` if the operands allow it. `in_place` says whether the output is also an input.
-bool MakeDense(const Kernel& kernel, std::span<const View> in, const View& out, int64_t n,
+bool MakeDense(const Kernel& kernel, std::span<const View* const> in, const View& out, int64_t n,
                DenseRun* run, bool* in_place) {
   if (!IsNative(out, kernel.out)) return false;
   const bool c_order = IsDense(out.layout, true);
@@ -125,7 +125,7 @@ bool MakeDense(const Kernel& kernel, std::span<const View> in, const View& out, 
   run->out_size = out.dtype().itemsize();
   *in_place = false;
   for (size_t i = 0; i < in.size(); ++i) {
-    const View& view = in[i];
+    const View& view = *in[i];
     if (!IsNative(view, kernel.in[i]) || !SameShape(view.layout.shape, out.layout.shape) ||
         !IsDense(view.layout, c_order)) {
       return false;
@@ -194,8 +194,8 @@ Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder&
 }
 
 // Not inlined: its plans would make the stack frame of every small call large.
-[[gnu::noinline]] Status RunGeneral(const Kernel& kernel, std::span<const View> in, const View& out,
-                                    const RunOptions& options) {
+[[gnu::noinline]] Status RunGeneral(const Kernel& kernel, std::span<const View* const> in,
+                                    const View& out, const RunOptions& options) {
   const int64_t n = out.size();
   const AxisOrder order = OrderByStrides(Spanned(out.layout.shape), Spanned(out.layout.strides));
   std::optional<View> copies[kMaxInputs];
@@ -205,9 +205,9 @@ Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder&
   int64_t bytes = out.dtype().itemsize();
   for (size_t i = 0; i < in.size(); ++i) {
     SPANFLOW_TRY(
-        PlanInput(in[i], kernel.in[i], out, order, options, &copies[i], &run.loads[i], &in_place));
+        PlanInput(*in[i], kernel.in[i], out, order, options, &copies[i], &run.loads[i], &in_place));
     run.block = std::min(run.block, run.loads[i].capacity);
-    bytes += in[i].dtype().itemsize();
+    bytes += in[i]->dtype().itemsize();
   }
   MakeWalk(out.data, Spanned(out.layout.shape), Spanned(out.layout.strides), order,
            &run.store.walk);
@@ -220,13 +220,13 @@ Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder&
 
 }  // namespace
 
-Status Elementwise(simd::Op op, std::span<const View> in, Kind compute, const View& out,
+Status Elementwise(simd::Op op, std::span<const View* const> in, Kind compute, const View& out,
                    const RunOptions& options) {
   SPANFLOW_TRY(CheckOperands(op, in, out));
   Kernel kernel;
   SPANFLOW_TRY(ChooseKernel(op, in, compute, &kernel));
   RunScope scope;
-  for (const View& view : in) SPANFLOW_TRY(scope.Add(view));
+  for (const View* view : in) SPANFLOW_TRY(scope.Add(*view));
   SPANFLOW_TRY(scope.Add(out));
   const int64_t n = out.size();
   DenseRun dense;
@@ -240,9 +240,9 @@ Status Elementwise(simd::Op op, std::span<const View> in, Kind compute, const Vi
     SPANFLOW_TRY(RunGeneral(kernel, in, out, options));
   } else {
     base::Dims strides;
-    for (const View& view : in) {
-      if (!BroadcastStrides(view.layout, out.layout.shape, &strides)) {
-        return BroadcastTo(view.layout, out.layout.shape).TakeStatus();
+    for (const View* view : in) {
+      if (!BroadcastStrides(view->layout, out.layout.shape, &strides)) {
+        return BroadcastTo(view->layout, out.layout.shape).TakeStatus();
       }
     }
   }

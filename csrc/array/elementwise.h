@@ -17,11 +17,11 @@
 
 namespace spanflow::array {
 
-// out[i] = op(in[0][i], …). Inputs are broadcast to out's shape, cast to `compute` when loaded
+// out[i] = op((*in[0])[i], …). Inputs are broadcast to out's shape, cast to `compute` when loaded
 // (the condition of `where` to bool), and the result is cast to out's dtype when stored. Any
 // strides, byte orders and numeric dtypes. The output may overlap the inputs in any way: the
 // result is as if every input had been read first.
-base::Status Elementwise(simd::Op op, std::span<const View> in, base::Kind compute, const View& out,
-                         const RunOptions& options = {});
+base::Status Elementwise(simd::Op op, std::span<const View* const> in, base::Kind compute,
+                         const View& out, const RunOptions& options = {});
 
 }  // namespace spanflow::array

@@ -30,9 +30,12 @@ struct Operand {
   PyObject* scalar = nullptr;
   Ref array;
   std::byte item[16];  // the scalar's bytes once its dtype is known
+  View item_view;      // of these bytes
 
   const View& view() const { return AsArray(array.get())->view; }
 };
+
+using Views = std::span<const View* const>;
 
 struct Operands {
   Operand operand[kMaxArity];
@@ -101,15 +104,14 @@ void WidenComparedInts(Operands* operands) {
   }
 }
 
-View OperandView(Operand& operand, const OperandType& type, const array::OpTypes& types) {
-  if (operand.scalar == nullptr) return operand.view();
+const View* OperandView(Operand& operand, const OperandType& type, const array::OpTypes& types) {
+  if (operand.scalar == nullptr) return &operand.view();
   // A scalar that was made strong keeps its own kind; `where` reads its condition as bool.
   const Kind kind = type.weak == Weak::kNone ? type.kind : types.operand;
   ObjectToItem(DType(kind), operand.scalar, operand.item);
-  View view;
-  view.data = operand.item;
-  view.layout.dtype = DType(kind);
-  return view;
+  operand.item_view.data = operand.item;
+  operand.item_view.layout.dtype = DType(kind);
+  return &operand.item_view;
 }
 
 int Category(Kind kind) {
@@ -128,10 +130,14 @@ void CheckOut(const char* name, const View& out, Kind result) {
   }
 }
 
-base::Dims BroadcastOf(std::span<const View> views) {
-  if (views.size() == 1) return views[0].layout.shape;
+base::Dims BroadcastOf(Views views) {
   const base::Dims* shapes[kMaxArity];
-  for (size_t i = 0; i < views.size(); ++i) shapes[i] = &views[i].layout.shape;
+  bool same = true;
+  for (size_t i = 0; i < views.size(); ++i) {
+    shapes[i] = &views[i]->layout.shape;
+    same = same && *shapes[i] == *shapes[0];
+  }
+  if (same) return *shapes[0];
   return capi::Take(base::BroadcastShapes({shapes, views.size()}));
 }
 
@@ -156,11 +162,11 @@ void CheckOutShape(const char* name, const View& out, const base::Dims& shape) {
         base::ToString(out.layout.shape).c_str(), base::ToString(shape).c_str());
 }
 
-bool AllFortran(std::span<const View> views) {
+bool AllFortran(Views views) {
   bool any = false;
-  for (const View& view : views) {
-    if (view.ndim() < 2) continue;
-    if (!view.layout.f_contiguous() || view.layout.c_contiguous()) return false;
+  for (const View* view : views) {
+    if (view->ndim() < 2) continue;
+    if (!view->layout.f_contiguous() || view->layout.c_contiguous()) return false;
     any = true;
   }
   return any;
@@ -176,13 +182,13 @@ Ref Run(ModuleState* state, simd::Op op, Operands& operands, PyObject* out) {
   if (info.rule == simd::TypeRule::kCompare) WidenComparedInts(&operands);
   const array::OpTypes types = capi::Take(array::ResolveOp(op, operands.type_span()));
   const auto count = static_cast<size_t>(operands.count);
-  View views[kMaxArity];
+  const View* views[kMaxArity];
   for (size_t i = 0; i < count; ++i) {
     array::OpTypes own = types;
     if (info.rule == simd::TypeRule::kSelect && i == 0) own.operand = Kind::kBool;
     views[i] = OperandView(operands.operand[i], operands.types[i], own);
   }
-  const std::span<const View> inputs(views, count);
+  const Views inputs(views, count);
   const base::Dims shape = BroadcastOf(inputs);
   if (out == nullptr || out == Py_None) {
     View result = capi::Take(array::Empty(DType(types.result), shape, false, AllFortran(inputs)));

@@ -24,9 +24,10 @@ constexpr std::chrono::milliseconds kWaitSlice{40};  // between two looks for si
 struct RunObject {
   PyObject_HEAD
   ModuleState* state;
-  std::shared_ptr<Run> run;  // set once, before anybody sees the object
-  PyObject* held;            // a list of all that the native run borrows
-  PyObject* module;          // keeps `state`
+  std::shared_ptr<Run> run;                 // set once, before anybody sees the object
+  PyObject* held;                           // a list of all that the native run borrows
+  std::shared_ptr<std::atomic<int>> calls;  // see PythonSide
+  PyObject* module;                         // keeps `state`
   PyObject* weakrefs;
   int64_t hook;
   std::atomic<int64_t> detached_ns;  // that consumers spent inside next() without the GIL
@@ -195,18 +196,22 @@ Ref Repr(PyObject* self) {
                                     static_cast<long long>(stats.tokens)));
 }
 
-int Traverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(Py_TYPE(self));
-  Py_VISIT(AsRun(self)->held);
-  Py_VISIT(AsRun(self)->module);
+// Threads of the run call what is held without references of their own. While one does, the garbage
+// collector must not take it for garbage, and not seeing who refers to it prevents that.
+int Traverse(PyObject* object, visitproc visit, void* arg) {
+  RunObject* self = AsRun(object);
+  Py_VISIT(Py_TYPE(object));
+  Py_VISIT(self->module);
+  if (self->calls != nullptr && self->calls->load() == 0) Py_VISIT(self->held);
   return 0;
 }
 
-// Threads of the run may still call what is held: it goes only after them. On one of these threads
-// the cycle is left for another collection.
+// Comes before the collector breaks anything in the cycle, so that the threads' last calls see
+// whole objects.
+void Finalize(PyObject* object) { StopAndWait(AsRun(object)); }
+
 int Clear(PyObject* object) {
-  RunObject* self = AsRun(object);
-  StopAndWait(self);
+  StopAndWait(AsRun(object));
   return 0;
 }
 
@@ -222,6 +227,7 @@ void Dealloc(PyObject* object) {
     static_cast<void>(new std::shared_ptr<Run>(std::move(self->run)));
   }
   self->run.~shared_ptr();
+  self->calls.~shared_ptr();
   Py_CLEAR(self->module);
   type->tp_free(object);
   Py_DECREF(type);
@@ -243,6 +249,7 @@ Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject
   RunObject* self = AsRun(object.get());
   self->state = state;
   new (&self->run) std::shared_ptr<Run>;
+  new (&self->calls) std::shared_ptr<std::atomic<int>>(built.calls);
   self->module = Py_NewRef(module);
   self->held = built.held.release();
   auto started = [&] {
@@ -280,6 +287,7 @@ PyType_Slot slots[] = {
     {Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(&Traverse)},
     {Py_tp_clear, reinterpret_cast<void*>(&Clear)},
+    {Py_tp_finalize, reinterpret_cast<void*>(&Finalize)},
     {Py_tp_repr, capi::Slot<&Repr>()},
     {Py_tp_iter, capi::Slot<&Iter>()},
     {Py_tp_iternext, capi::Slot<&Next>()},

@@ -19,6 +19,17 @@ using pipeline::Chunk;
 using pipeline::Context;
 using pipeline::Item;
 
+class CallScope {
+ public:
+  explicit CallScope(std::atomic<int>& calls) : calls_(calls) { calls_.fetch_add(1); }
+  ~CallScope() { calls_.fetch_sub(1); }
+  CallScope(const CallScope&) = delete;
+  CallScope& operator=(const CallScope&) = delete;
+
+ private:
+  std::atomic<int>& calls_;
+};
+
 // The exception that is set becomes the error of the item in hand.
 Status ThrowRaised(ModuleState* state, Context& context) {
   Ref raised = capi::TakeRaised();
@@ -36,25 +47,26 @@ Status ThrowRaised(ModuleState* state, Context& context) {
 
 // Runs `work` attached; what it throws becomes the item's error.
 template <class Work>
-Status RunAttached(ModuleState* state, Context& context, Work&& work) {
-  const StageAttach attached(context, state->hub);
+Status RunAttached(const PythonSide& side, Context& context, Work&& work) {
+  const StageAttach attached(context, side.state->hub);
   if (!attached.ok()) return Status::Cancelled();  // the interpreter is going away
+  const CallScope call(*side.calls);
   try {
     return work();
   } catch (...) {
     capi::SetErrorFromCurrentException();
-    return ThrowRaised(state, context);
+    return ThrowRaised(side.state, context);
   }
 }
 
 class IteratorRun final : public pipeline::SourceRun {
  public:
-  IteratorRun(ModuleState* state, PyObject* iterator, bool to_arrays)
-      : state_(state), iterator_(iterator), to_arrays_(to_arrays) {}
+  IteratorRun(PythonSide side, PyObject* iterator, bool to_arrays)
+      : side_(std::move(side)), iterator_(iterator), to_arrays_(to_arrays) {}
 
   Status Produce(const pipeline::Request& request, pipeline::Produced* produced,
                  Context& context) override {
-    return RunAttached(state_, context, [&] {
+    return RunAttached(side_, context, [&] {
       const auto until = std::chrono::steady_clock::now() + kPatience;
       int64_t nbytes = 0;
       for (Item& item : request.items) {
@@ -64,7 +76,7 @@ class IteratorRun final : public pipeline::SourceRun {
           produced->end = true;
           break;
         }
-        item = ItemFromObject(state_, std::move(object), to_arrays_);
+        item = ItemFromObject(side_.state, std::move(object), to_arrays_);
         ++produced->count;
         nbytes += item->nbytes();
         if (nbytes >= request.nbytes || std::chrono::steady_clock::now() > until) break;
@@ -77,22 +89,25 @@ class IteratorRun final : public pipeline::SourceRun {
   // An iterator that is slower than this hands out each item at once.
   static constexpr std::chrono::microseconds kPatience{20};
 
-  ModuleState* state_;
+  const PythonSide side_;
   PyObject* iterator_;
   const bool to_arrays_;
 };
 
 class IteratorDescription final : public pipeline::Source {
  public:
-  IteratorDescription(ModuleState* state, std::string name, PyObject* iterator, bool to_arrays)
-      : state_(state), name_(std::move(name)), iterator_(iterator), to_arrays_(to_arrays) {}
+  IteratorDescription(PythonSide side, std::string name, PyObject* iterator, bool to_arrays)
+      : side_(std::move(side)),
+        name_(std::move(name)),
+        iterator_(iterator),
+        to_arrays_(to_arrays) {}
   std::string Name() const override { return name_; }
   Result<std::unique_ptr<pipeline::SourceRun>> Open(pipeline::Shape*) const override {
-    return std::unique_ptr<pipeline::SourceRun>(new IteratorRun(state_, iterator_, to_arrays_));
+    return std::unique_ptr<pipeline::SourceRun>(new IteratorRun(side_, iterator_, to_arrays_));
   }
 
  private:
-  ModuleState* state_;
+  const PythonSide side_;
   const std::string name_;
   PyObject* iterator_;
   const bool to_arrays_;
@@ -161,17 +176,17 @@ void KeepRows(ModuleState* state, const Rows& rows, Item* item) {
 
 class CallRun final : public pipeline::StageRun {
  public:
-  CallRun(ModuleState* state, const PythonCall& call, bool to_arrays)
-      : state_(state), call_(call), to_arrays_(to_arrays) {}
+  CallRun(PythonSide side, const PythonCall& call, bool to_arrays)
+      : side_(std::move(side)), call_(call), to_arrays_(to_arrays) {}
 
   Status Process(Item item, Context& context) override {
-    return RunAttached(state_, context, [&] {
+    return RunAttached(side_, context, [&] {
       const Rows rows = RowsOfItem(item);
-      const Ref object = ObjectFromItem(state_, std::move(item));
-      Ref result = CallWith(state_, call_, object.get(), rows);
+      const Ref object = ObjectFromItem(side_.state, std::move(item));
+      Ref result = CallWith(side_.state, call_, object.get(), rows);
       const bool is_same = result.get() == object.get();  // its bytes have their credit already
-      Item made = ItemFromObject(state_, std::move(result), to_arrays_);
-      KeepRows(state_, rows, &made);
+      Item made = ItemFromObject(side_.state, std::move(result), to_arrays_);
+      KeepRows(side_.state, rows, &made);
       if (const int64_t nbytes = made->nbytes(); nbytes > 0 && !is_same) {
         made->credit = pipeline::Credit::Take(context.budget(), nbytes);
         SPANFLOW_TRY(context.budget()->CheckItem(nbytes));
@@ -182,25 +197,25 @@ class CallRun final : public pipeline::StageRun {
   }
 
  private:
-  ModuleState* state_;
+  const PythonSide side_;
   const PythonCall& call_;
   const bool to_arrays_;
 };
 
 class FilterRun final : public pipeline::StageRun {
  public:
-  FilterRun(ModuleState* state, const PythonCall& call) : state_(state), call_(call) {}
+  FilterRun(PythonSide side, const PythonCall& call) : side_(std::move(side)), call_(call) {}
 
   Status Process(Item item, Context& context) override {
     std::optional<pipeline::Part> mask;
-    SPANFLOW_TRY(RunAttached(state_, context, [&] {
+    SPANFLOW_TRY(RunAttached(side_, context, [&] {
       const Rows rows = RowsOfItem(item);
       const Ref object = Borrowed(item);
-      const Ref result = CallWith(state_, call_, object.get(), rows);
+      const Ref result = CallWith(side_.state, call_, object.get(), rows);
       mask = MaskOf(item, result.get());
       if (mask.has_value()) {
         if (item->AsChunk() == nullptr)
-          item = ItemFromObject(state_, Ref::Borrow(object.get()), true);
+          item = ItemFromObject(side_.state, Ref::Borrow(object.get()), true);
         return Status::Ok();
       }
       const int truth = PyObject_IsTrue(result.get());
@@ -232,38 +247,41 @@ class FilterRun final : public pipeline::StageRun {
         copy->Append(part);
     }
     copy->is_tuple = chunk->is_tuple;
-    return ObjectFromItem(state_, std::move(copy));
+    return ObjectFromItem(side_.state, std::move(copy));
   }
 
   // An array of bool with at least one dimension selects rows of the item's arrays.
   std::optional<pipeline::Part> MaskOf(const Item& item, PyObject* result) const {
-    if (PyBool_Check(result) || !IsArrayLike(state_, result)) return {};
+    if (PyBool_Check(result) || !IsArrayLike(side_.state, result)) return {};
     if (item->AsChunk() == nullptr &&
-        !IsArrayLike(state_, static_cast<PythonValue&>(*item).get())) {
+        !IsArrayLike(side_.state, static_cast<PythonValue&>(*item).get())) {
       return {};
     }
-    const Ref array = AsArrayObject(state_, result, nullptr, nullptr);
+    const Ref array = AsArrayObject(side_.state, result, nullptr, nullptr);
     pipeline::Part part = PartOf(AsArray(array.get()));
     if (part.view.ndim() == 0 || part.view.dtype().kind() != base::Kind::kBool) return {};
     return part;
   }
 
-  ModuleState* state_;
+  const PythonSide side_;
   const PythonCall& call_;
 };
 
 class CallDescription final : public pipeline::Stage {
  public:
-  CallDescription(ModuleState* state, PythonCall call, bool to_arrays, bool is_filter)
-      : state_(state), call_(std::move(call)), to_arrays_(to_arrays), is_filter_(is_filter) {}
+  CallDescription(PythonSide side, PythonCall call, bool to_arrays, bool is_filter)
+      : side_(std::move(side)),
+        call_(std::move(call)),
+        to_arrays_(to_arrays),
+        is_filter_(is_filter) {}
   std::string Name() const override { return call_.name; }
   Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
-    if (is_filter_) return std::unique_ptr<pipeline::StageRun>(new FilterRun(state_, call_));
-    return std::unique_ptr<pipeline::StageRun>(new CallRun(state_, call_, to_arrays_));
+    if (is_filter_) return std::unique_ptr<pipeline::StageRun>(new FilterRun(side_, call_));
+    return std::unique_ptr<pipeline::StageRun>(new CallRun(side_, call_, to_arrays_));
   }
 
  private:
-  ModuleState* state_;
+  const PythonSide side_;
   const PythonCall call_;
   const bool to_arrays_;
   const bool is_filter_;
@@ -271,18 +289,18 @@ class CallDescription final : public pipeline::Stage {
 
 }  // namespace
 
-std::shared_ptr<const pipeline::Source> IteratorSource(ModuleState* state, std::string name,
+std::shared_ptr<const pipeline::Source> IteratorSource(PythonSide side, std::string name,
                                                        PyObject* iterator, bool to_arrays) {
-  return std::make_shared<IteratorDescription>(state, std::move(name), iterator, to_arrays);
+  return std::make_shared<IteratorDescription>(std::move(side), std::move(name), iterator,
+                                               to_arrays);
 }
 
-std::shared_ptr<const pipeline::Stage> CallStage(ModuleState* state, PythonCall call,
-                                                 bool to_arrays) {
-  return std::make_shared<CallDescription>(state, std::move(call), to_arrays, false);
+std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays) {
+  return std::make_shared<CallDescription>(std::move(side), std::move(call), to_arrays, false);
 }
 
-std::shared_ptr<const pipeline::Stage> CallFilter(ModuleState* state, PythonCall call) {
-  return std::make_shared<CallDescription>(state, std::move(call), false, true);
+std::shared_ptr<const pipeline::Stage> CallFilter(PythonSide side, PythonCall call) {
+  return std::make_shared<CallDescription>(std::move(side), std::move(call), false, true);
 }
 
 }  // namespace spanflow::bindings

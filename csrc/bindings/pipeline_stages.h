@@ -8,6 +8,7 @@
 // are no Exception do not wait for their turn.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +18,15 @@
 
 namespace spanflow::bindings {
 
-std::shared_ptr<const pipeline::Source> IteratorSource(ModuleState* state, std::string name,
+// What the stages of one run share.
+struct PythonSide {
+  ModuleState* state;
+  // How many threads are between taking one of the borrowed objects up and putting it down again;
+  // changed by attached threads only.
+  std::shared_ptr<std::atomic<int>> calls;
+};
+
+std::shared_ptr<const pipeline::Source> IteratorSource(PythonSide side, std::string name,
                                                        PyObject* iterator, bool to_arrays);
 
 struct PythonCall {
@@ -29,9 +38,8 @@ struct PythonCall {
 };
 
 // The result of the call goes on.
-std::shared_ptr<const pipeline::Stage> CallStage(ModuleState* state, PythonCall call,
-                                                 bool to_arrays);
+std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays);
 // The item goes on if the result is true; an array of bool selects rows.
-std::shared_ptr<const pipeline::Stage> CallFilter(ModuleState* state, PythonCall call);
+std::shared_ptr<const pipeline::Stage> CallFilter(PythonSide side, PythonCall call);
 
 }  // namespace spanflow::bindings

@@ -13,6 +13,7 @@ namespace spanflow::capi {
 void RestoreThread(PyThreadState* state) noexcept {
   try {
     PyEval_RestoreThread(state);
+    MarkDetached(false);
   } catch (abi::__forced_unwind&) {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
@@ -20,6 +21,7 @@ void RestoreThread(PyThreadState* state) noexcept {
 
 PythonThread::PythonThread(std::shared_ptr<Hub> hub) : hub_(std::move(hub)) {
   if (!hub_->TryEnter()) return;
+  MarkDetached(true);
   state_ = PyThreadState_New(hub_->interpreter());
   if (state_ == nullptr) hub_->Leave();
 }
@@ -29,6 +31,7 @@ PythonThread::~PythonThread() {
   RestoreThread(state_);
   PyThreadState_Clear(state_);
   PyThreadState_DeleteCurrent();
+  MarkDetached(true);
   hub_->Leave();
 }
 

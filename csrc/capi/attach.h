@@ -23,9 +23,15 @@ namespace spanflow::capi {
 // PyEval_RestoreThread for a thread that may come too late: it then never returns.
 void RestoreThread(PyThreadState* state) noexcept;
 
+// PyEval_SaveThread.
+inline PyThreadState* SaveThread() {
+  MarkDetached(true);
+  return PyEval_SaveThread();
+}
+
 class DetachScope {
  public:
-  DetachScope() : state_(PyEval_SaveThread()) {}
+  DetachScope() : state_(SaveThread()) {}
   ~DetachScope() { RestoreThread(state_); }
   DetachScope(const DetachScope&) = delete;
   DetachScope& operator=(const DetachScope&) = delete;
@@ -41,7 +47,7 @@ class ReattachScope {
   explicit ReattachScope(DetachScope& detached) : detached_(detached) {
     RestoreThread(detached_.state_);
   }
-  ~ReattachScope() { detached_.state_ = PyEval_SaveThread(); }
+  ~ReattachScope() { detached_.state_ = SaveThread(); }
   ReattachScope(const ReattachScope&) = delete;
   ReattachScope& operator=(const ReattachScope&) = delete;
 
@@ -68,7 +74,7 @@ class AttachScope {
  public:
   // `thread` must be valid and belong to the calling thread.
   explicit AttachScope(PythonThread& thread) { RestoreThread(thread.state_); }
-  ~AttachScope() { PyEval_SaveThread(); }
+  ~AttachScope() { SaveThread(); }
   AttachScope(const AttachScope&) = delete;
   AttachScope& operator=(const AttachScope&) = delete;
 };

@@ -32,11 +32,11 @@ struct Bound {
 struct Call {
   Bound bound[kMaxOperands];
   OperandType types[kMaxOperands];
-  View views[kMaxOperands];
+  const View* views[kMaxOperands];
   size_t count = 0;
 
   std::span<const OperandType> type_span() const { return {types, count}; }
-  std::span<const View> view_span() const { return {views, count}; }
+  std::span<const View* const> view_span() const { return {views, count}; }
 };
 
 Weak WeakOf(const Scalar& scalar) {
@@ -174,8 +174,8 @@ Result<View> ApplyElementwise(const Elementwise& work, const Chunk& chunk, Conte
     if (call.bound[i].scalar != nullptr) {
       SPANFLOW_TRY(ConvertScalar(&call.bound[i], condition ? Kind::kBool : types.operand));
     }
-    call.views[i] = call.bound[i].view;
-    shapes[i] = &call.views[i].layout.shape;
+    call.views[i] = &call.bound[i].view;
+    shapes[i] = &call.views[i]->layout.shape;
   }
   SPANFLOW_ASSIGN(const base::Dims shape, base::BroadcastShapes({shapes, call.count}));
   View out;

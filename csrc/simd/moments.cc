@@ -209,11 +209,13 @@ void UpdateSummary(const Summary& to, const void* input, size_t n) {
   Moments* const moments = to.moments == nullptr ? nullptr : &StateOf<Moments>(to.moments);
   T low = min == nullptr ? T(0) : min->best;
   T high = max == nullptr ? T(0) : max->best;
+  const bool extremes = min != nullptr || max != nullptr;
   bool has_nan = false;
   for (size_t left = n; left != 0;) {
     const size_t items = std::min(left, kSumBlock<T>);
-    const Extent<T> extent = ExtentOfBlock<T>(in, items, low, high);
-    if (std::isnan(extent.sum) && ContainsNaN<T>(in, items)) {
+    const Extent<T> extent = extremes ? ExtentOfBlock<T>(in, items, low, high)
+                                      : Extent<T>{SumBlock<false, T>(in, items).re, low, high};
+    if (extremes && std::isnan(extent.sum) && ContainsNaN<T>(in, items)) {
       has_nan = true;
     } else {
       low = extent.min;

@@ -198,18 +198,18 @@ def _print_passes(ours: Passes, numpy: Passes, nbytes: int) -> None:
 def _print_costs(ours: Passes, nbytes: int, peak: int) -> None:
     """What the last streamed pass took besides time."""
     stats, seconds = ours.stats, ours.seconds[-1]
-    held = stats["elapsed"] - stats["detached"] + stats["attached"]
+    held = stats["elapsed"] - stats["detached"]
     print(
         f"    bytes copied    none of {bytes_text(nbytes)}: chunks are views of the mapping; the "
         f"stages made {bytes_text(stats['nbytes_made'])} of results"
     )
     print(
-        f"    GIL held        {held * 1e3:.2f} of {seconds * 1e3:.1f} ms, all of it by the loop that "
-        f"adds up; the stages {stats['attached'] * 1e3:.0f} ms"
+        f"    GIL held        {held * 1e3:.2f} of {seconds * 1e3:.1f} ms, by the loop that adds up; "
+        f"by the stages {stats['attached'] * 1e3:.0f} ms"
     )
     print(
-        f"    peak RSS        {bytes_text(peak)}, of which the file's own pages (shared, given back "
-        f"when memory is short) at most {bytes_text(nbytes)}"
+        f"    peak RSS        {bytes_text(peak)}, of which up to {bytes_text(nbytes)} are the file's "
+        f"own pages, given back when memory is short"
     )
 
 

@@ -17,6 +17,7 @@ using base::Dims;
 using base::DType;
 using base::Kind;
 using simd::Op;
+using testing::ElementwiseOf;
 using testing::Get;
 using testing::MakeView;
 using testing::Random;
@@ -124,7 +125,7 @@ TEST(ElementwiseTest, AnyLayoutsOrdersAndDtypes) {
     const View out = RandomView(random, out_type, shape);
     const std::vector<double> expected = Reference(op, compute, in, out);
     const testing::Guard guard(out);
-    const auto status = Elementwise(op, in, compute, out);
+    const auto status = ElementwiseOf(op, in, compute, out);
     ASSERT_TRUE(status.ok()) << status.message();
     const std::string what = Describe(op, compute, in, out);
     ExpectValues(out, expected, what);
@@ -178,7 +179,7 @@ TEST(ElementwiseTest, OverlapOfAnyKind) {
     if (!small) continue;  // two dtypes over the same bytes
     const std::vector<double> expected = Reference(Op::kAdd, common.kind(), in, out);
     const testing::Guard guard(out);
-    const auto status = Elementwise(Op::kAdd, in, common.kind(), out);
+    const auto status = ElementwiseOf(Op::kAdd, in, common.kind(), out);
     ASSERT_TRUE(status.ok()) << status.message();
     const std::string what = Describe(Op::kAdd, common.kind(), in, out);
     ExpectValues(out, expected, what);
@@ -197,7 +198,7 @@ TEST(ElementwiseTest, ColumnsOfOneRecordArrayInPlace) {
   for (const View& view : in) testing::FillSmall(random, view);
   const View out = column(0);
   const std::vector<double> expected = Reference(Op::kMultiply, Kind::kF32, in, out);
-  ASSERT_TRUE(Elementwise(Op::kMultiply, in, Kind::kF32, out).ok());
+  ASSERT_TRUE(ElementwiseOf(Op::kMultiply, in, Kind::kF32, out).ok());
   ExpectValues(out, expected, "columns");
 }
 
@@ -212,7 +213,7 @@ TEST(ElementwiseTest, SixtyFourDimensions) {
                           MakeView(DType(Kind::kI8), {5})};
   for (const View& view : in) testing::FillSmall(random, view);
   const std::vector<double> expected = Reference(Op::kAdd, Kind::kI32, in, out);
-  ASSERT_TRUE(Elementwise(Op::kAdd, in, Kind::kI32, out).ok());
+  ASSERT_TRUE(ElementwiseOf(Op::kAdd, in, Kind::kI32, out).ok());
   ExpectValues(out, expected, "64 dimensions");
 }
 
@@ -228,7 +229,7 @@ TEST(ElementwiseTest, SignedAndUnsigned64BitsCompareExactly) {
   const auto run = [&](Op op, const View& a, const View& b) {
     const View out = MakeView(DType(Kind::kBool), {6});
     const View in[] = {a, b};
-    EXPECT_TRUE(Elementwise(op, in, Kind::kF64, out).ok());
+    EXPECT_TRUE(ElementwiseOf(op, in, Kind::kF64, out).ok());
     std::string text;
     for (int i = 0; i < 6; ++i) text += Get(out, {i}) != 0 ? '1' : '0';
     return text;
@@ -257,7 +258,7 @@ TEST(ElementwiseTest, ThreadsDoNotChangeAnything) {
     for (const std::vector<View>& operands : {in, std::vector<View>{in[1], in[1]}}) {
       const std::vector<double> expected = Reference(Op::kAdd, Kind::kF32, operands, out);
       for (int threads : {1, 2, 0}) {
-        ASSERT_TRUE(Elementwise(Op::kAdd, operands, Kind::kF32, out, {threads}).ok());
+        ASSERT_TRUE(ElementwiseOf(Op::kAdd, operands, Kind::kF32, out, {threads}).ok());
         ExpectValues(out, expected, "threads");
       }
     }
@@ -274,12 +275,12 @@ TEST(ElementwiseTest, LargeOutputsAreStreamed) {
   const View scalar = MakeView(DType(Kind::kF64), {});
   testing::Set(scalar, {}, 3);
   const View both[] = {a, a}, mixed[] = {a, scalar};
-  ASSERT_TRUE(Elementwise(Op::kAdd, both, Kind::kF32, out).ok());
+  ASSERT_TRUE(ElementwiseOf(Op::kAdd, both, Kind::kF32, out).ok());
   const auto* sums = reinterpret_cast<const float*>(out.data);
   int64_t wrong = 0;
   for (int64_t i = 0; i < a.size(); ++i) wrong += sums[i] != static_cast<float>(2 * (i & 1023));
   EXPECT_EQ(wrong, 0);
-  ASSERT_TRUE(Elementwise(Op::kAdd, mixed, Kind::kF32, out).ok());
+  ASSERT_TRUE(ElementwiseOf(Op::kAdd, mixed, Kind::kF32, out).ok());
   for (int64_t i = 0; i < a.size(); ++i) wrong += sums[i] != static_cast<float>((i & 1023) + 3);
   EXPECT_EQ(wrong, 0);
 }
@@ -292,15 +293,15 @@ TEST(ElementwiseTest, BadOperands) {
   const View two[] = {a, a}, mismatch[] = {a, b}, odd[] = {a, record}, one[] = {a};
   View readonly = a;
   readonly.readonly = true;
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, mismatch, Kind::kF32, a)), Code::kValue);
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, two, Kind::kF32, b)), Code::kValue);
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, odd, Kind::kF32, a)), Code::kType);
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, one, Kind::kF32, a)), Code::kType);
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, two, Kind::kF32, readonly)), Code::kValue);
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, two, Kind::kF16, a)), Code::kType);
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, mismatch, Kind::kF32, a)), Code::kValue);
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, two, Kind::kF32, b)), Code::kValue);
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, odd, Kind::kF32, a)), Code::kType);
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, one, Kind::kF32, a)), Code::kType);
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, two, Kind::kF32, readonly)), Code::kValue);
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, two, Kind::kF16, a)), Code::kType);
   const View empty = MakeView(DType(Kind::kF32), {0, 3});
-  EXPECT_EQ(CodeOf(Elementwise(Op::kAdd, mismatch, Kind::kF32, empty)), Code::kValue);
-  EXPECT_TRUE(Elementwise(Op::kAdd, two, Kind::kF32, empty).ok());
+  EXPECT_EQ(CodeOf(ElementwiseOf(Op::kAdd, mismatch, Kind::kF32, empty)), Code::kValue);
+  EXPECT_TRUE(ElementwiseOf(Op::kAdd, two, Kind::kF32, empty).ok());
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ TEST(RunScopeTest, EveryOperationRefusesAClosedArray) {
   const auto sum = simd::Reduction::kSum;
   const auto message = [](const base::Status& status) { return status.message(); };
   const std::string expected = "operation on a closed array";
-  EXPECT_EQ(message(Elementwise(simd::Op::kAdd, in, Kind::kF32, open)), expected);
+  EXPECT_EQ(message(testing::ElementwiseOf(simd::Op::kAdd, in, Kind::kF32, open)), expected);
   EXPECT_EQ(message(Copy(closed, open)), expected);
   EXPECT_EQ(message(Copy(open, closed)), expected);
   EXPECT_EQ(message(Fill(closed, scalar)), expected);

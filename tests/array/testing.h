@@ -16,6 +16,7 @@
 #include <random>
 #include <vector>
 
+#include "array/elementwise.h"
 #include "array/view.h"
 #include "base/dtype.h"
 #include "base/layout.h"
@@ -45,6 +46,14 @@ class TestBlock : public memory::Block {
   std::unique_ptr<std::byte[]> bytes_;
   uint64_t faults_ = 0;
 };
+
+// Elementwise over views that lie behind one another.
+inline base::Status ElementwiseOf(simd::Op op, std::span<const View> in, Kind compute,
+                                  const View& out, const RunOptions& options = {}) {
+  std::vector<const View*> views;
+  for (const View& view : in) views.push_back(&view);
+  return Elementwise(op, views, compute, out, options);
+}
 
 class Random {
  public:

@@ -115,7 +115,7 @@ def test_close_waits_for_consumers(storage, consumer, tmp_path):
     array[0, 0] = 7  # all goes on as before
     assert array[0, 0] == 7
     held.release()
-    with pytest.raises(BufferError, match="1 exported buffer "):
+    with pytest.raises(BufferError, match="by 1 exported buffer;"):
         array.close()
     more.release()
     del held, more
