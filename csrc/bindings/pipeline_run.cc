@@ -61,6 +61,7 @@ bool StopAndWait(RunObject* self) {
     const capi::DetachScope detached;
     if (!self->run->Stop()) return false;
   }
+  self->state->hub->Drain();  // what the run and its threads let go while detached
   PyObject* held;
   {
     const capi::CriticalSection section(reinterpret_cast<PyObject*>(self));

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -300,12 +299,14 @@ def _bytes(memory: int | str | None) -> int:
     if memory is None:
         return 0
     if isinstance(memory, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", memory.lower())
-        if match is None or match[2] not in _UNITS:
+        text = memory.lower().strip()
+        number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
+        unit = text[len(number) :].strip()
+        if unit not in _UNITS or not number.replace(".", "", 1).isdecimal():
             raise ValueError(
                 f'memory must be bytes or a size such as "512MB" or "1GiB", got {memory!r}'
             )
-        memory = int(float(match[1]) * _UNITS[match[2]])
+        memory = int(float(number) * _UNITS[unit])
     return _number("memory", memory, 1)
 
 

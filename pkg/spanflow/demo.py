@@ -200,16 +200,16 @@ def _print_costs(ours: Passes, nbytes: int, peak: int) -> None:
     stats, seconds = ours.stats, ours.seconds[-1]
     held = stats["elapsed"] - stats["detached"]
     print(
-        f"    bytes copied    none of {bytes_text(nbytes)}: chunks are views of the mapping; the "
+        f"    bytes copied    none of {bytes_text(nbytes)}: chunks are views of the mapping; "
         f"stages made {bytes_text(stats['nbytes_made'])} of results"
     )
     print(
-        f"    GIL held        {held * 1e3:.2f} of {seconds * 1e3:.1f} ms, by the loop that adds up; "
-        f"by the stages {stats['attached'] * 1e3:.0f} ms"
+        f"    GIL held        {held * 1e3:.2f} of {seconds * 1e3:.1f} ms by the loop that adds up, "
+        f"{stats['attached'] * 1e3:.0f} by the stages"
     )
     print(
-        f"    peak RSS        {bytes_text(peak)}, of which up to {bytes_text(nbytes)} are the file's "
-        f"own pages, given back when memory is short"
+        f"    peak RSS        {bytes_text(peak)}, of which up to {bytes_text(nbytes)} are pages of "
+        f"the file, given back when memory is short"
     )
 
 

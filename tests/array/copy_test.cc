@@ -21,7 +21,7 @@ using testing::Random;
 
 TEST(CopyTest, AnyLayoutsOrdersAndDtypes) {
   Random random(31);
-  for (int trial = 0; trial < 1500; ++trial) {
+  for (int trial = 0; trial < testing::Trials(1500); ++trial) {
     const Dims shape = testing::RandomShape(random, 4);
     Dims from_shape;
     const int first = random.Chance(20) ? static_cast<int>(random.Pick(0, shape.size())) : 0;
@@ -49,7 +49,7 @@ TEST(CopyTest, AnyLayoutsOrdersAndDtypes) {
 
 TEST(CopyTest, OverlappingViewsOfOneBuffer) {
   Random random(32);
-  for (int trial = 0; trial < 500; ++trial) {
+  for (int trial = 0; trial < testing::Trials(500); ++trial) {
     const int64_t n = random.Pick(1, 3000), shift = random.Pick(0, 5);
     const View whole = MakeView(DType(Kind::kI32), {n + 5});
     testing::FillSmall(random, whole, 0, 1000000);
@@ -186,7 +186,7 @@ TEST(CopyTest, WhatDoesNotConvertNamesBoth) {
 
 TEST(FillTest, OneItemEverywhere) {
   Random random(36);
-  for (int trial = 0; trial < 200; ++trial) {
+  for (int trial = 0; trial < testing::Trials(200); ++trial) {
     const View to = RandomView(random, random.AnyDType(), testing::RandomShape(random, 3));
     const View item =
         RandomView(random, random.AnyDType(), random.Chance(50) ? Dims{} : Dims{1, 1});

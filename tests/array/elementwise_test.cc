@@ -111,7 +111,7 @@ std::string Describe(Op op, Kind compute, const std::vector<View>& in, const Vie
 
 TEST(ElementwiseTest, AnyLayoutsOrdersAndDtypes) {
   Random random(21);
-  for (int trial = 0; trial < 1500; ++trial) {
+  for (int trial = 0; trial < testing::Trials(1500); ++trial) {
     const Op op = random.Among(kTried);
     const Kind compute = SomeCompute(random, op);
     const Dims shape = testing::RandomShape(random, 4);
@@ -138,7 +138,7 @@ TEST(ElementwiseTest, AnyLayoutsOrdersAndDtypes) {
 TEST(ElementwiseTest, OverlapOfAnyKind) {
   Random random(22);
   const std::vector<Kind> kinds = {Kind::kU8, Kind::kI16, Kind::kF32, Kind::kF64};
-  for (int trial = 0; trial < 1500; ++trial) {
+  for (int trial = 0; trial < testing::Trials(1500); ++trial) {
     const View buffer = MakeView(DType(Kind::kU8), {random.Chance(30) ? 60000 : 4000});
     const DType common(random.Among(kinds), random.Chance(20));
     const Dims shape = random.Chance(50) ? Dims{random.Pick(1, 300)}

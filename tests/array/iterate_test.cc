@@ -29,7 +29,7 @@ std::vector<std::byte*> Addresses(const Walk& walk, int64_t n) {
 
 TEST(WalkTest, VisitsEveryElementOnceInFallingStrides) {
   Random random(1);
-  for (int trial = 0; trial < 300; ++trial) {
+  for (int trial = 0; trial < testing::Trials(300); ++trial) {
     const View view = RandomView(random, base::DType(base::Kind::kI32), RandomShape(random, 5));
     if (view.size() == 0) continue;
     const AxisOrder order = OrderByStrides(Span(view.layout.shape), Span(view.layout.strides));
@@ -76,7 +76,7 @@ TEST(WalkTest, SixtyFourAxesBackwards) {
 
 TEST(CursorTest, StartsAnywhere) {
   Random random(2);
-  for (int trial = 0; trial < 200; ++trial) {
+  for (int trial = 0; trial < testing::Trials(200); ++trial) {
     const View view = RandomView(random, base::DType(base::Kind::kI16), RandomShape(random, 4));
     if (view.size() == 0) continue;
     Walk walk;
@@ -93,7 +93,7 @@ TEST(CursorTest, StartsAnywhere) {
 
 TEST(GatherTest, AnyPieceOfAnyWalkAndBack) {
   Random random(3);
-  for (int trial = 0; trial < 400; ++trial) {
+  for (int trial = 0; trial < testing::Trials(400); ++trial) {
     const base::DType dtype = random.AnyDType();
     const View view = RandomView(random, dtype, RandomShape(random, 4));
     if (view.size() == 0) continue;

@@ -123,7 +123,7 @@ void CheckReduce(Random& random, Reduction reduction, const View& in, const Axis
 
 TEST(ReduceTest, AnyAxesOfAnyLayout) {
   Random random(41);
-  for (int trial = 0; trial < 1500; ++trial) {
+  for (int trial = 0; trial < testing::Trials(1500); ++trial) {
     const Reduction reduction = random.Among(kAll);
     const Kind kind = SomeKind(random, reduction);
     const bool swapped = base::InfoOf(kind).swap_unit > 1 && random.Chance(30);
@@ -243,7 +243,7 @@ TEST(ReduceTest, BadOutputs) {
 
 TEST(ReduceManyTest, OnePassGivesWhatEachAloneGives) {
   Random random(45);
-  for (int trial = 0; trial < 60; ++trial) {
+  for (int trial = 0; trial < testing::Trials(60); ++trial) {
     const Kind kind =
         random.Among(std::vector<Kind>{Kind::kF32, Kind::kF64, Kind::kI32, Kind::kF16});
     const Dims shape =

@@ -68,7 +68,7 @@ View SomeMask(Random& random, const Dims& shape) {
 
 TEST(CompressTest, MasksOfTheLeadingAxes) {
   Random random(51);
-  for (int trial = 0; trial < 500; ++trial) {
+  for (int trial = 0; trial < testing::Trials(500); ++trial) {
     const View view = RandomView(random, SomeType(random), testing::RandomShape(random, 4));
     FillBytes(random, view);
     const int lead = static_cast<int>(random.Pick(0, view.ndim()));
@@ -112,7 +112,7 @@ TEST(CompressTest, LargeInThreads) {
 
 TEST(PutMaskTest, ValuesGoToTheirPlacesOnly) {
   Random random(53);
-  for (int trial = 0; trial < 400; ++trial) {
+  for (int trial = 0; trial < testing::Trials(400); ++trial) {
     const View view = RandomView(random, random.AnyDType(), testing::RandomShape(random, 3));
     testing::FillSmall(random, view);
     const int lead = static_cast<int>(random.Pick(0, view.ndim()));
@@ -214,7 +214,7 @@ void ForEachPlace(const Selection& s, const F& visit) {
 
 TEST(TakeTest, AdjacentIntegerArrays) {
   Random random(54);
-  for (int trial = 0; trial < 600; ++trial) {
+  for (int trial = 0; trial < testing::Trials(600); ++trial) {
     const Selection s = SomeSelection(random, SomeType(random));
     FillBytes(random, s.view);
     const auto result = Take(s.view, s.indices, s.axis);
@@ -244,7 +244,7 @@ TEST(TakeTest, LargeInThreads) {
 
 TEST(PutTest, LastValueStaysAndNothingElseChanges) {
   Random random(56);
-  for (int trial = 0; trial < 400; ++trial) {
+  for (int trial = 0; trial < testing::Trials(400); ++trial) {
     const Selection s = SomeSelection(random, random.AnyDType());
     testing::FillSmall(random, s.view);
     const Dims full = Joined(Joined(s.outer, s.common), s.inner);
@@ -266,7 +266,7 @@ TEST(PutTest, LastValueStaysAndNothingElseChanges) {
 
 TEST(NonzeroTest, IndicesOfEveryAxis) {
   Random random(57);
-  for (int trial = 0; trial < 200; ++trial) {
+  for (int trial = 0; trial < testing::Trials(200); ++trial) {
     Dims shape = testing::RandomShape(random, 3);
     if (shape.empty()) shape = {5};
     const View view = RandomView(random, random.AnyDType(), shape);

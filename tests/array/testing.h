@@ -55,6 +55,15 @@ inline base::Status ElementwiseOf(simd::Op op, std::span<const View> in, Kind co
   return Elementwise(op, views, compute, out, options);
 }
 
+// How often a random case is tried: less where every step is watched.
+constexpr int Trials(int count) {
+#ifdef __SANITIZE_THREAD__
+  return count / 10;
+#else
+  return count;
+#endif
+}
+
 class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}

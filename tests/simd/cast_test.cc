@@ -180,6 +180,8 @@ template <Kind kFrom, Kind kTo>
   return ::testing::AssertionSuccess();
 }
 
+constexpr size_t kLongest = 5100;
+
 template <Kind kFrom, Kind kTo>
 void CheckPair(const std::vector<std::byte>& pool) {
   const CastFn cast = FindCast(kFrom, kTo);
@@ -215,7 +217,12 @@ class Cast : public OnTarget {};
 
 template <Kind kFrom>
 void CheckFrom() {
-  const std::vector<std::byte> pool = Pool<kFrom>();
+  std::vector<std::byte> pool = Pool<kFrom>();
+  while (pool.size() < kLongest * kItemBytes<kFrom>) {  // kinds of few values: again and again
+    const size_t size = pool.size();
+    pool.resize(2 * size);
+    std::copy_n(pool.begin(), size, pool.begin() + static_cast<ptrdiff_t>(size));
+  }
   ForEachKind([&pool]<Kind kTo>() {
     if (!::testing::Test::HasFatalFailure()) CheckPair<kFrom, kTo>(pool);
   });
