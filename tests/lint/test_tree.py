@@ -74,3 +74,10 @@ def test_files_stay_short():
         if path.suffix in (".h", ".cc", ".py") and (count := text_of(path).count("\n")) > 800
     }
     assert long == {}
+
+
+def test_every_room_has_a_readme_that_names_its_headers():
+    for room in sorted(path for path in (ROOT / "csrc").iterdir() if path.is_dir()):
+        text = (room / "README.md").read_text(encoding="utf-8")
+        missing = [header.name for header in room.glob("*.h") if f"`{header.name}`" not in text]
+        assert missing == [], room.name
