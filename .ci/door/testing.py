@@ -75,7 +75,10 @@ def run_sanitized(env, kind, flavour, names):
         "tests": "true",
         "extension": str(extension).lower(),
         "allocator": "system",
-        "buildtype": "debugoptimized",
+        "buildtype": "custom",
+        "optimization": "1",
+        "debug": "false",
+        "cpp_args": "-g1",  # names and lines in reports
         "strip": "false",
         "b_sanitize": SANITIZERS[kind],
         "b_lundef": "false",

@@ -127,7 +127,12 @@ DType RecordFromDict(ModuleState* state, PyObject* dict, int depth) {
   for (Py_ssize_t i = 0; i < count; ++i) {
     Field field;
     field.name = Text(PyTuple_GET_ITEM(names.get(), i));
-    field.dtype = ReadDType(state, PyTuple_GET_ITEM(formats.get(), i), depth + 1);
+    PyObject* format = PyTuple_GET_ITEM(formats.get(), i);
+    if (PyTuple_Check(format) && PyTuple_GET_SIZE(format) == 2) {  // (dtype, shape)
+      field.shape = SubShape(PyTuple_GET_ITEM(format, 1));
+      format = PyTuple_GET_ITEM(format, 0);
+    }
+    field.dtype = ReadDType(state, format, depth + 1);
     field.offset = offsets ? Integer(PyTuple_GET_ITEM(offsets.get(), i)) : end;
     int64_t field_end;
     if (!base::CheckedAdd(field.offset, capi::Take(field.CheckedNbytes()), &field_end)) {
@@ -335,10 +340,12 @@ Ref Reduce(PyObject* self, PyObject*) {
     Ref names = GetNames(self, nullptr);
     Ref formats = Check(PyList_New(0)), offsets = Check(PyList_New(0));
     for (const Field& field : dtype.fields()) {
+      Ref format = WrapDType(state, field.dtype);
       if (!field.shape.empty()) {
-        Raise(PyExc_TypeError, "a record dtype with sub-array fields cannot be pickled");
+        const Ref shape = ShapeTuple(field.shape);
+        format = Check(Py_BuildValue("(OO)", format.get(), shape.get()));
       }
-      capi::CheckStatus(PyList_Append(formats.get(), WrapDType(state, field.dtype).get()));
+      capi::CheckStatus(PyList_Append(formats.get(), format.get()));
       capi::CheckStatus(
           PyList_Append(offsets.get(), Check(PyLong_FromLongLong(field.offset)).get()));
     }

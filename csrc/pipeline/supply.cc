@@ -126,6 +126,7 @@ bool Engine::ProduceInto(Worker& worker, Lease* lease) {
   Count(counters.busy_ns, worker.now - begun);
   Count(counters.attached_ns, std::exchange(worker.attached_ns_, 0));
   Count(counters.items, produced.count);
+  Count(counters.items_out, produced.count);
   if (status.ok()) return lease->count > 0;
 
   // The item that could not be had is an item with an error; those behind it do not exist.

@@ -183,6 +183,11 @@ def test_dtypes_are_copied_and_pickled():
         assert copy.copy(dtype) == copy.deepcopy(dtype) == dtype
     record = sf.dtype({"names": ["a"], "formats": [">i4"], "offsets": [3], "itemsize": 9})
     assert pickle.loads(pickle.dumps(record)) == record
+    nested = sf.dtype([("x", "f4"), ("grid", ">i2", (3, 2)), ("in", [("s", "S3", (4,))])])
+    assert pickle.loads(pickle.dumps(nested)) == copy.deepcopy(nested) == nested
+    spec = {"names": ["g"], "formats": [("i2", (3,))], "offsets": [2], "itemsize": 8}
+    assert sf.dtype(spec) == np.dtype(spec)
+    assert sf.dtype(spec).fields["g"] == (sf.int16, 2, (3,))
 
 
 # What is refused names what was given.
