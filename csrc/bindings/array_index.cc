@@ -44,9 +44,9 @@ std::string_view FieldName(PyObject* name) {
 
 // A key, read once: basic items, and the index arrays that stand among them.
 struct Key {
+  std::vector<Ref> keep;         // what foreign arrays need, so it goes after them
   std::vector<IndexItem> items;  // an index array stands as a full slice
   std::vector<View> arrays;      // masks were already turned into integer arrays
-  std::vector<Ref> keep;
   size_t first_array = 0;  // item positions
   size_t last_array = 0;
   bool lone_mask = false;  // a[mask] and nothing else

@@ -1,7 +1,5 @@
 #include "capi/attach.h"
 
-#include <cxxabi.h>
-
 #include <chrono>
 #include <thread>
 
@@ -14,7 +12,7 @@ void RestoreThread(PyThreadState* state) noexcept {
   try {
     PyEval_RestoreThread(state);
     MarkDetached(false);
-  } catch (abi::__forced_unwind&) {
+  } catch (...) {
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
 }

@@ -57,7 +57,7 @@ inline base::Status ElementwiseOf(simd::Op op, std::span<const View> in, Kind co
 
 // How often a random case is tried: less where every step is watched.
 constexpr int Trials(int count) {
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   return count / 10;
 #else
   return count;

@@ -186,7 +186,7 @@ def test_dtypes_are_copied_and_pickled():
     nested = sf.dtype([("x", "f4"), ("grid", ">i2", (3, 2)), ("in", [("s", "S3", (4,))])])
     assert pickle.loads(pickle.dumps(nested)) == copy.deepcopy(nested) == nested
     spec = {"names": ["g"], "formats": [("i2", (3,))], "offsets": [2], "itemsize": 8}
-    assert sf.dtype(spec) == np.dtype(spec)
+    assert sf.dtype(spec) == pytest.importorskip("numpy").dtype(spec)
     assert sf.dtype(spec).fields["g"] == (sf.int16, 2, (3,))
 
 

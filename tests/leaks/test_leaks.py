@@ -6,10 +6,14 @@ for, takes thousands of rounds to fill, so it is emptied before each look.
 """
 
 import json
+import sys
+import sysconfig
 
 import pytest
 
 from tests.crash.process import run
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 CASES = {
     "zeros": "sf.zeros(100)",
@@ -99,7 +103,7 @@ PIPELINES = {
     "python objects": "sf.Pipeline(range(50)).map(str).filter(str.isdigit).collect(threads=3)",
     "python arguments": "list(pipe.map(combine, {}, scale=[2]).run(threads=2))",
     "between both": "pipe.map(double).map(sf.add, 1).map(bytes).map(len).reduce(max, threads=3)",
-    "to arrays": "sf.Pipeline([[1, 2], (3, 4), weights[:, 0]]).map(sf.add, 1).collect(threads=2)",
+    "to arrays": "sf.Pipeline([[1.0, 2], (3, 4.0), weights[:, 0]]).map(sf.add, 1).collect(threads=2)",
     "to arrays fails": "fails(lambda: sf.Pipeline([1, 'x']).map(sf.add, 1).collect(threads=2))",
     "aligned": "pipe.map(sf.multiply, sf.aligned(weights)).reduce(sf.sum, threads=3)",
     "aligned in python": "list(pipe.map(combine, sf.aligned(weights)).run(threads=3))",
@@ -337,8 +341,10 @@ def test_nothing_grows(results, name):
     assert grown["bytes"] == 0
     assert grown["descriptors"] == 0
     assert grown["threads"] == 0
-    # One object, or a page, left behind by each of 100 rounds shows.
-    assert grown["objects"] < 20, grown
+    # One object, or a page, left behind by each of 100 rounds shows. The free-threaded 3.13 itself
+    # keeps one of each exception that Python code raises, once a second thread has run.
+    if not (FREE_THREADED and sys.version_info < (3, 14)):
+        assert grown["objects"] < 20, grown
     assert grown["resident"] < 1 << 20, grown
 
 

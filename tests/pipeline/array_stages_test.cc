@@ -30,7 +30,7 @@ using simd::Reduction;
 template <class T>
 View Make(Kind kind, const Dims& shape, const std::vector<T>& values) {
   View view = *array::Empty(DType(kind), shape);
-  std::memcpy(view.data, values.data(), values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(view.data, values.data(), values.size() * sizeof(T));
   return view;
 }
 

@@ -16,60 +16,7 @@ import pytest
 
 import spanflow as sf
 from tests.crash.process import check
-
-THREADS = 8
-SECONDS = 0.7
-
-
-class Crew:
-    """Threads that run a function until time is up; the first exception is raised here."""
-
-    def __init__(self):
-        self.stop = threading.Event()
-        self.errors = []
-        self.rounds = [0] * THREADS
-        self.barrier = threading.Barrier(THREADS + 1)
-
-    def _work(self, function, number):
-        self.barrier.wait()
-        try:
-            while not self.stop.is_set():
-                if function(number) is False:
-                    return
-                self.rounds[number] += 1
-        except BaseException as error:
-            self.errors.append(error)
-            self.stop.set()
-
-    def run(self, function, meanwhile=None, seconds=SECONDS):
-        """Runs `function(number)` in every thread, and `meanwhile()` here, again and again."""
-        threads = [threading.Thread(target=self._work, args=(function, n)) for n in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        self.barrier.wait()
-        end = time.monotonic() + seconds
-        try:
-            while time.monotonic() < end and not self.stop.is_set():
-                if meanwhile is None:
-                    time.sleep(0.01)
-                elif meanwhile() is False:
-                    break
-        finally:
-            self.stop.set()
-            for thread in threads:
-                thread.join()
-        if self.errors:
-            raise self.errors[0]
-        return self.rounds
-
-
-@pytest.fixture(autouse=True)
-def switch_often():
-    """On builds with a GIL the threads change places much more often than they would."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
+from tests.stress.crew import THREADS, Crew
 
 
 def test_eight_threads_share_an_array():
