@@ -41,6 +41,17 @@ int ThreadsOfProcess() {
   return -1;
 }
 
+// A thread that was joined is still listed for a moment.
+template <class Condition>
+bool ComesTrue(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return true;
+}
+
 Pipeline Chain(std::shared_ptr<const Source> source,
                std::vector<std::shared_ptr<const Stage>> stages, int prefetch = -1) {
   return Pipeline{std::move(source), std::move(stages), prefetch};
@@ -131,7 +142,7 @@ TEST(Run, OneThreadDoesAllOnTheCaller) {
       Each(Mode::kParallel, [&](Number&) { EXPECT_EQ(std::this_thread::get_id(), caller); });
   auto run = StartOrDie(Chain(std::make_shared<Counter>(1000), {stage}), {1});
   EXPECT_EQ(Drain(*run).values.size(), 1000u);
-  EXPECT_EQ(ThreadsOfProcess(), before);
+  EXPECT_LE(ThreadsOfProcess(), before);
 }
 
 TEST(Run, TheConsumerLeavesLongItemsToOtherThreads) {
@@ -314,7 +325,7 @@ TEST(Stopping, LeavesNoThreadAndNoItem) {
       other.join();
     }
     run = nullptr;
-    EXPECT_EQ(ThreadsOfProcess(), before);
+    EXPECT_TRUE(ComesTrue([before] { return ThreadsOfProcess() == before; }));
     EXPECT_EQ(live_numbers.load(), static_cast<int64_t>(kept.size()));
   }
 }
