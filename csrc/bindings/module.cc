@@ -67,6 +67,7 @@ int Execute(PyObject* module) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
   AddPipeline(module, state);
+  capi::CheckStatus(PyModule_AddStringConstant(module, "__version__", SPANFLOW_VERSION));
   RegisterHooks(module);
   return 0;
 }

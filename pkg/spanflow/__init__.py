@@ -10,9 +10,8 @@ sf.Pipeline(sf.read(m, rows=4096)).map(sf.mean, axis=1).reduce(sf.sum)
 
 from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
-from spanflow._core import bool_  # noqa: F401
+from spanflow._core import __version__, bool_  # noqa: F401
 from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
-from spanflow._version import __version__
 
 abs = absolute  # noqa: F405
 true_divide = divide  # noqa: F405

@@ -6,10 +6,10 @@ from typing import Final
 from spanflow import simd as simd
 from spanflow._core import *
 from spanflow._core import Operation
+from spanflow._core import __version__ as __version__
 from spanflow._pipeline import Pipeline as Pipeline
 from spanflow._pipeline import aligned as aligned
 from spanflow._pipeline import read as read
-from spanflow._version import __version__ as __version__
 
 __all__ = [
     "Array",

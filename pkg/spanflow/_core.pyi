@@ -18,6 +18,8 @@ from typing import (
 
 from typing_extensions import Buffer, disjoint_base
 
+__version__: Final[str]
+
 class _HasArrayInterface(Protocol):
     @property
     def __array_interface__(self) -> Mapping[str, Any]: ...
