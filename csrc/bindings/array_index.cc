@@ -47,7 +47,7 @@ struct Key {
   std::vector<Ref> keep;         // what foreign arrays need, so it goes after them
   std::vector<IndexItem> items;  // an index array stands as a full slice
   std::vector<View> arrays;      // masks were already turned into integer arrays
-  size_t first_array = 0;  // item positions
+  size_t first_array = 0;        // item positions
   size_t last_array = 0;
   bool lone_mask = false;  // a[mask] and nothing else
 };

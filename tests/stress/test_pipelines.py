@@ -135,7 +135,7 @@ def test_statistics_of_a_run_at_work():
     thread = in_thread(look)
     try:
         count = 0
-        for chunk in run:
+        for _ in run:
             count += 1
             time.sleep(0.0002)
         del chunk  # its bytes count
