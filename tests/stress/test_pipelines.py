@@ -135,7 +135,7 @@ def test_statistics_of_a_run_at_work():
     thread = in_thread(look)
     try:
         count = 0
-        for _ in run:
+        for chunk in run:  # noqa: B007
             count += 1
             time.sleep(0.0002)
         del chunk  # its bytes count
