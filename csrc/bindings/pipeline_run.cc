@@ -19,7 +19,7 @@ using capi::Ref;
 using pipeline::Delivery;
 using pipeline::Run;
 
-constexpr std::chrono::milliseconds kWaitSlice{40};  // between two looks for signals
+constexpr std::chrono::milliseconds kShortWait{40};
 
 struct RunObject {
   PyObject_HEAD
@@ -77,7 +77,7 @@ void StopSoon(RunObject* self) {
   bool ended;
   {
     const capi::DetachScope detached;
-    ended = self->run->OnOwnThread() || self->run->AwaitEnd(kWaitSlice);
+    ended = self->run->OnOwnThread() || self->run->AwaitEnd(kShortWait);
   }
   if (ended) StopAndWait(self);
 }
@@ -117,19 +117,16 @@ Ref Iter(PyObject* self) { return Ref::Borrow(self); }
 Ref Enter(PyObject* self, PyObject*) { return Ref::Borrow(self); }
 
 // As StopAndWait, but Ctrl-C ends the wait.
-Ref Exit(PyObject* object, PyObject*) {
-  RunObject* self = AsRun(object);
+bool StopInterruptibly(RunObject* self) {
   self->run->Cancel();
-  if (self->run->OnOwnThread()) return capi::None();
-  for (bool ended = false; !ended;) {
-    {
-      const capi::DetachScope detached;
-      ended = self->run->AwaitEnd(kWaitSlice);
-    }
-    if (!ended) capi::CheckStatus(PyErr_CheckSignals());
-  }
-  StopAndWait(self);
-  self->state->hub->Drain();
+  if (self->run->OnOwnThread() || self->state->hub->GaveUp()) return false;
+  capi::WaitInterruptibly(
+      [self](std::chrono::milliseconds time) { return self->run->AwaitEnd(time); });
+  return StopAndWait(self);
+}
+
+Ref Exit(PyObject* self, PyObject*) {
+  StopInterruptibly(AsRun(self));
   return capi::None();
 }
 
@@ -207,26 +204,48 @@ int Traverse(PyObject* object, visitproc visit, void* arg) {
   return 0;
 }
 
-// Comes before the collector breaks anything in the cycle, so that the threads' last calls see
-// whole objects.
-void Finalize(PyObject* object) { StopAndWait(AsRun(object)); }
+// Raises the exception in the main thread, soon.
+void RaiseLater(Ref exception) {
+  const auto raise = [](void* raised) {
+    capi::Restore(Ref::Steal(static_cast<PyObject*>(raised)));
+    return -1;
+  };
+  PyObject* const raised = exception.release();
+  if (Py_AddPendingCall(raise, raised) < 0) Py_DECREF(raised);
+}
+
+// Ends the run, before the last reference goes and before the collector breaks anything in a cycle,
+// so that the threads' last calls see whole objects. A run that cannot be waited for stays for the
+// rest of the process with all that its threads may be calling: this is one of them, or the process
+// was forked, or Ctrl-C has ended the wait.
+void Finalize(PyObject* object) {
+  RunObject* self = AsRun(object);
+  if (self->run == nullptr) return;
+  Ref raised = capi::TakeRaised();
+  bool ended = false;
+  try {
+    ended = StopInterruptibly(self);
+  } catch (const capi::PythonError&) {
+    // An exception that is on its way already goes first.
+    if (Ref interrupt = capi::TakeRaised(); !raised) RaiseLater(std::move(interrupt));
+  }
+  if (!ended) Py_INCREF(object);
+  if (raised) capi::Restore(std::move(raised));
+}
 
 int Clear(PyObject* object) {
   StopAndWait(AsRun(object));
   return 0;
 }
 
-// A run that loses its last reference on one of its own threads can neither wait for that thread
-// nor take away what it is calling: run and references stay for the rest of the process.
 void Dealloc(PyObject* object) {
+  if (PyObject_CallFinalizerFromDealloc(object) < 0) return;  // it stays
   RunObject* self = AsRun(object);
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
   if (self->weakrefs != nullptr) PyObject_ClearWeakRefs(object);
   if (self->hook != 0) self->state->hub->RemoveCloseHook(self->hook);
-  if (!StopAndWait(self)) {
-    static_cast<void>(new std::shared_ptr<Run>(std::move(self->run)));
-  }
+  StopAndWait(self);
   self->run.~shared_ptr();
   self->calls.~shared_ptr();
   Py_CLEAR(self->module);

@@ -5,15 +5,16 @@
 
 namespace spanflow::capi {
 
-// Up to 3.13 a thread that attaches after finalization has begun is ended by pthread_exit, which
-// unwinds through C++ frames whose destructors may no longer touch Python. From 3.14 on it hangs
-// instead, and so do we: the unwinding is caught where it begins and never goes on.
+void StayForever() noexcept {
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
 void RestoreThread(PyThreadState* state) noexcept {
   try {
     PyEval_RestoreThread(state);
     MarkDetached(false);
   } catch (...) {
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    StayForever();
   }
 }
 

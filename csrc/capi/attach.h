@@ -13,8 +13,10 @@
 // Fails: PythonThread::valid() is false once the interpreter is going away.
 #pragma once
 
+#include <chrono>
 #include <memory>
 
+#include "capi/error.h"
 #include "capi/hub.h"
 #include "capi/python.h"
 
@@ -41,6 +43,20 @@ class DetachScope {
 
   PyThreadState* state_;
 };
+
+// Waits detached until wait_for(time) is true. Signals are answered meanwhile: throws PythonError
+// when a handler of one raised.
+template <class WaitFor>
+void WaitInterruptibly(WaitFor wait_for) {
+  constexpr std::chrono::milliseconds kSlice{40};
+  for (;;) {
+    {
+      const DetachScope detached;
+      if (wait_for(kSlice)) return;
+    }
+    CheckStatus(PyErr_CheckSignals());
+  }
+}
 
 class ReattachScope {
  public:

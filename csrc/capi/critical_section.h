@@ -14,7 +14,10 @@ class CriticalSection {
  public:
 #ifdef Py_GIL_DISABLED
   explicit CriticalSection(PyObject* object) { PyCriticalSection_Begin(&section_, object); }
-  ~CriticalSection() { PyCriticalSection_End(&section_); }
+  ~CriticalSection() {
+    if (!MayTouchPython()) StayForever();
+    PyCriticalSection_End(&section_);
+  }
 #else
   explicit CriticalSection(PyObject*) {}
 #endif

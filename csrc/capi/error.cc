@@ -2,6 +2,7 @@
 
 #include <cstdarg>
 #include <exception>
+#include <cxxabi.h>
 #include <new>
 
 namespace spanflow::capi {
@@ -79,6 +80,8 @@ void SetErrorFromCurrentException() noexcept {
     if (PyErr_Occurred() == nullptr) {
       PyErr_SetString(PyExc_SystemError, "a call failed without setting an exception");
     }
+  } catch (const abi::__forced_unwind&) {
+    StayForever();
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {

@@ -73,10 +73,14 @@ void Hub::Close() {
     hooks = hooks_;
   }
   for (const Hook& hook : hooks) hook.run();
-  {
-    const DetachScope detached;
-    std::unique_lock lock(mutex_);
-    all_left_.wait(lock, [this] { return entered_ == 0; });
+  try {
+    WaitInterruptibly([this](std::chrono::milliseconds time) {
+      std::unique_lock lock(mutex_);
+      return all_left_.wait_for(lock, time, [this] { return entered_ == 0; });
+    });
+  } catch (const PythonError&) {
+    gave_up_.store(true);
+    throw;
   }
   DropDeferred();
 }

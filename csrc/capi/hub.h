@@ -42,7 +42,10 @@ class Hub {
   void Drain();
 
   // Refuses new entries, ends runs, waits until every thread has left, drops what was deferred.
+  // Throws PythonError when Ctrl-C ends the wait: then threads that are still inside will never
+  // come back, and nobody must wait for them any more.
   void Close();
+  bool GaveUp() const { return gave_up_.load(); }
 
   // In a forked child only the calling thread is left: entries of other threads are forgotten.
   void ForgetOtherThreads();
@@ -60,6 +63,7 @@ class Hub {
   std::mutex mutex_;
   std::condition_variable all_left_;
   bool closing_ = false;
+  std::atomic<bool> gave_up_{false};
   int64_t entered_ = 0;
   int64_t last_hook_ = 0;
   std::vector<Hook> hooks_;

@@ -9,6 +9,13 @@
 
 namespace spanflow::capi {
 
+// Up to 3.13 a thread that comes back to an interpreter that has ended is taken out of the call by
+// pthread_exit, which unwinds C++ frames like an exception that must not be caught. What these
+// frames hold of Python may no longer be touched. So the first of them that can stops the thread
+// for good, as CPython itself does from 3.14 on: the destructor of a Ref, or SetErrorFromCurrent-
+// Exception, which every entry calls.
+[[noreturn]] void StayForever() noexcept;
+
 // The thread state this thread is attached with, or null; may be called by any thread.
 //
 // Up to 3.11 CPython has one current thread state for the whole process, that of whoever holds the
@@ -28,5 +35,17 @@ inline PyThreadState* AttachedStateOrNull() {
   return _PyThreadState_UncheckedGet();
 }
 #endif
+
+// False in a thread that is being unwound by pthread_exit; elsewhere only for attached threads.
+inline bool MayTouchPython() {
+#if PY_VERSION_HEX >= 0x030E0000
+  return true;
+#elif PY_VERSION_HEX >= 0x030C0000
+  return AttachedStateOrNull() != nullptr;
+#else
+  const PyThreadState* const state = _PyThreadState_UncheckedGet();
+  return state != nullptr && state->thread_id == PyThread_get_thread_ident();
+#endif
+}
 
 }  // namespace spanflow::capi

@@ -25,7 +25,9 @@ class Ref {
   }
   Ref(const Ref&) = delete;
   Ref& operator=(const Ref&) = delete;
-  ~Ref() { Py_XDECREF(object_); }
+  ~Ref() {
+    if (object_ != nullptr) Drop(object_);
+  }
 
   PyObject* get() const { return object_; }
   PyObject* release() { return std::exchange(object_, nullptr); }  // the caller owns it now
@@ -33,6 +35,16 @@ class Ref {
 
  private:
   explicit Ref(PyObject* object) : object_(object) {}
+
+  static void Drop(PyObject* object) noexcept {
+    if (!MayTouchPython()) StayForever();
+    try {
+      Py_DECREF(object);  // may run Python code
+    } catch (...) {
+      StayForever();
+    }
+  }
+
   PyObject* object_ = nullptr;
 };
 

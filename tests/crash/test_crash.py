@@ -64,6 +64,19 @@ def work():
 for _ in range(4): threading.Thread(target=work, daemon=True).start()
 time.sleep(0.1)
 """,
+    "daemon threads call back": """
+import threading, time
+class Slow:
+    owner = sf.ones(100)
+    @property
+    def __array_interface__(self):
+        time.sleep(0.005)
+        return self.owner.__array_interface__
+def work():
+    while True: sf.asarray(Slow()).sum()
+for _ in range(4): threading.Thread(target=work, daemon=True).start()
+time.sleep(0.05)
+""",
     "os._exit": "a = sf.ones(1 << 20); a.sum(); m = memoryview(a); import os; os._exit(0)",
     "gc off": "import gc; gc.disable(); a = sf.asarray(bytearray(9)); a2 = [a]; a2.append(a2)",
 }

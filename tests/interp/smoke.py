@@ -69,6 +69,28 @@ for thread in threads:
 assert totals == [1 << 20] * 3
 
 
+# Pipelines: native stages, Python functions on threads of the run, errors, an end before the end.
+pipe = sf.Pipeline(sf.read(m, rows=30))
+assert pipe.map(sf.multiply, 2).reduce(sf.sum, threads=3) == 999000
+firsts = pipe.map(lambda chunk: float(chunk[0])).collect(threads=3)
+assert firsts == [float(n) for n in range(0, 1000, 30)]
+assert sf.Pipeline(map(str, range(50))).map(int).map(sf.add, 1).reduce(sf.max, threads=2) == 50
+try:
+    pipe.map(lambda chunk: chunk[99]).collect(threads=2)
+except IndexError as error:
+    assert "item 0" in error.__notes__[0]
+else:
+    raise AssertionError("the error of a stage is lost")
+with pipe.map(lambda chunk: chunk).run(threads=3) as run:
+    assert next(run)[1] == 1
+try:
+    next(run)
+except sf.PipelineError as error:
+    assert "cancelled" in str(error)
+else:
+    raise AssertionError("the run goes on")
+
+
 class Node:
     pass
 

@@ -5,12 +5,15 @@ growing; a leak grows in every batch. The largest of these caches, of names that
 for, takes thousands of rounds to fill, so it is emptied before each look.
 """
 
+import gc
 import json
 import sys
 import sysconfig
+import weakref
 
 import pytest
 
+import spanflow as sf
 from tests.crash.process import run
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -352,3 +355,54 @@ def test_reference_counts(results):
     counts = results["reference counts"]
     assert "failed" not in counts, counts["failed"]
     assert max(counts.values()) < 10, counts
+
+
+# Each ends a run over a bytearray `owner` and lets go of it.
+ENDS = {
+    "exhausted": "list(rows.run(threads=3))",
+    "exhausted, kept": "run = rows.run(threads=3); list(run)",
+    "left": "next(rows.run(threads=3))",
+    "with": "with rows.map(len).run(threads=3) as run: next(run)",
+    "one thread": "next(rows.run(threads=1))",
+    "cancelled": "run = rows.map(len).run(threads=3); run.cancel(); del run",
+    "failed": "fails(sf.Pipeline(sf.read(owner, rows=3)).map(sf.add, sf.zeros(2)).run().__next__)",
+    "operand": "next(sf.Pipeline([[0] * 9] * 99).map(sf.add, sf.asarray(owner)).run(threads=3))",
+    "reduced": "rows.reduce(sf.sum, threads=3)",
+    "cycle": "cycle = [rows.map(len).run(threads=3)]; cycle.append(cycle); del cycle; gc.collect()",
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_what_a_run_borrowed_is_free(name):
+    """At once, and not when something else happens to be done later."""
+
+    def fails(call):
+        with pytest.raises(ValueError):
+            call()
+
+    for _ in range(20):
+        owner = bytearray(9)
+        rows = sf.Pipeline(sf.read(owner, rows=1))
+        exec(ENDS[name], {"sf": sf, "gc": gc, "owner": owner, "rows": rows, "fails": fails})
+        del rows
+        owner.append(0)  # BufferError while anybody has its buffer
+
+
+def test_items_of_a_run_go_with_it():
+    class Item:
+        pass
+
+    def items():
+        for _ in range(100):
+            references.append(weakref.ref(item := Item()))
+            yield item
+            del item
+
+    for _ in range(20):
+        references = []
+        run = sf.Pipeline(items()).map(lambda item: (item,)).run(threads=3)
+        next(run)
+        run.cancel()
+        del run
+        gc.collect()
+        assert references and not any(reference() for reference in references)
