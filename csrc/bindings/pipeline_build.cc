@@ -204,13 +204,13 @@ void AddStage(ModuleState* state, const Spec& spec, bool to_arrays, Built* built
       return stages->push_back(pipeline::CollectStage());
     case Spec::Kind::kMap:
       stages->push_back(spec.native() ? pipeline::MapStage(OperationFrom(state, spec, built))
-                                      : CallStage({state, built->calls},
+                                      : CallStage({state, built->owned},
                                                   CallFrom(state, spec, built), to_arrays));
       return;
     case Spec::Kind::kFilter:
       stages->push_back(spec.native()
                             ? pipeline::FilterStage(OperationFrom(state, spec, built))
-                            : CallFilter({state, built->calls}, CallFrom(state, spec, built)));
+                            : CallFilter({state, built->owned}, CallFrom(state, spec, built)));
       return;
   }
 }
@@ -239,7 +239,7 @@ std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject*
   const Ref iterator = Check(PyObject_GetIter(source));
   Hold(built, iterator.get());
   const std::string name = std::string("iterate(") + Py_TYPE(source)->tp_name + ")";
-  return IteratorSource({state, built->calls}, name, iterator.get(), to_arrays);
+  return IteratorSource({state, built->owned}, name, iterator.get(), to_arrays);
 }
 
 }  // namespace
@@ -247,7 +247,7 @@ std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject*
 Built BuildPipeline(ModuleState* state, PyObject* source, PyObject* stages, int prefetch) {
   Built built;
   built.held = Check(PyList_New(0));
-  built.calls = std::make_shared<std::atomic<int>>(0);
+  built.owned = std::make_shared<OwnedObjects>(state->hub);
   built.pipeline.prefetch = prefetch;
   std::vector<Spec> specs;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(stages); ++i) {

@@ -24,10 +24,10 @@ constexpr std::chrono::milliseconds kShortWait{40};
 struct RunObject {
   PyObject_HEAD
   ModuleState* state;
-  std::shared_ptr<Run> run;                 // set once, before anybody sees the object
-  PyObject* held;                           // a list of all that the native run borrows
-  std::shared_ptr<std::atomic<int>> calls;  // see PythonSide
-  PyObject* module;                         // keeps `state`
+  std::shared_ptr<Run> run;  // set once, before anybody sees the object
+  PyObject* held;  // a list of all that the native run borrows
+  std::shared_ptr<OwnedObjects> owned;
+  PyObject* module;  // keeps `state`
   PyObject* weakrefs;
   int64_t hook;
   std::atomic<int64_t> detached_ns;  // that consumers spent inside next() without the GIL
@@ -194,14 +194,16 @@ Ref Repr(PyObject* self) {
                                     static_cast<long long>(stats.tokens)));
 }
 
-// Threads of the run call what is held without references of their own. While one does, the garbage
-// collector must not take it for garbage, and not seeing who refers to it prevents that.
+// Threads of the run call what is held without references of their own, and have items in hand.
+// While one does, the garbage collector must not take that for garbage, and not seeing who refers to
+// it prevents that.
 int Traverse(PyObject* object, visitproc visit, void* arg) {
   RunObject* self = AsRun(object);
   Py_VISIT(Py_TYPE(object));
   Py_VISIT(self->module);
-  if (self->calls != nullptr && self->calls->load() == 0) Py_VISIT(self->held);
-  return 0;
+  if (self->owned == nullptr || self->owned->calls.load() > 0) return 0;
+  Py_VISIT(self->held);
+  return self->owned->Visit(visit, arg);
 }
 
 // Raises the exception in the main thread, soon.
@@ -247,7 +249,7 @@ void Dealloc(PyObject* object) {
   if (self->hook != 0) self->state->hub->RemoveCloseHook(self->hook);
   StopAndWait(self);
   self->run.~shared_ptr();
-  self->calls.~shared_ptr();
+  self->owned.~shared_ptr();
   Py_CLEAR(self->module);
   type->tp_free(object);
   Py_DECREF(type);
@@ -269,7 +271,7 @@ Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject
   RunObject* self = AsRun(object.get());
   self->state = state;
   new (&self->run) std::shared_ptr<Run>;
-  new (&self->calls) std::shared_ptr<std::atomic<int>>(built.calls);
+  new (&self->owned) std::shared_ptr<OwnedObjects>(built.owned);
   self->module = Py_NewRef(module);
   self->held = built.held.release();
   auto started = [&] {

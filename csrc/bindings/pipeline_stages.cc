@@ -31,7 +31,7 @@ class CallScope {
 };
 
 // The exception that is set becomes the error of the item in hand.
-Status ThrowRaised(ModuleState* state, Context& context) {
+Status ThrowRaised(const PythonSide& side, Context& context) {
   Ref raised = capi::TakeRaised();
   if (PyErr_GivenExceptionMatches(raised.get(), PyExc_StopIteration)) {
     // The consumer's next() would take it for the end (PEP 479).
@@ -42,7 +42,7 @@ Status ThrowRaised(ModuleState* state, Context& context) {
     raised = std::move(instead);
   }
   const bool urgent = !PyErr_GivenExceptionMatches(raised.get(), PyExc_Exception);
-  return context.Throw(std::make_unique<PythonValue>(state->hub, std::move(raised)), urgent);
+  return context.Throw(std::make_unique<PythonValue>(side.owned, std::move(raised)), urgent);
 }
 
 // Runs `work` attached; what it throws becomes the item's error.
@@ -50,12 +50,12 @@ template <class Work>
 Status RunAttached(const PythonSide& side, Context& context, Work&& work) {
   const StageAttach attached(context, side.state->hub);
   if (!attached.ok()) return Status::Cancelled();  // the interpreter is going away
-  const CallScope call(*side.calls);
+  const CallScope call(side.owned->calls);
   try {
     return work();
   } catch (...) {
     capi::SetErrorFromCurrentException();
-    return ThrowRaised(side.state, context);
+    return ThrowRaised(side, context);
   }
 }
 
@@ -76,7 +76,7 @@ class IteratorRun final : public pipeline::SourceRun {
           produced->end = true;
           break;
         }
-        item = ItemFromObject(side_.state, std::move(object), to_arrays_);
+        item = ItemFromObject(side_, std::move(object), to_arrays_);
         ++produced->count;
         nbytes += item->nbytes();
         if (nbytes >= request.nbytes || std::chrono::steady_clock::now() > until) break;
@@ -185,7 +185,7 @@ class CallRun final : public pipeline::StageRun {
       const Ref object = ObjectFromItem(side_.state, std::move(item));
       Ref result = CallWith(side_.state, call_, object.get(), rows);
       const bool is_same = result.get() == object.get();  // its bytes have their credit already
-      Item made = ItemFromObject(side_.state, std::move(result), to_arrays_);
+      Item made = ItemFromObject(side_, std::move(result), to_arrays_);
       KeepRows(side_.state, rows, &made);
       if (const int64_t nbytes = made->nbytes(); nbytes > 0 && !is_same) {
         made->credit = pipeline::Credit::Take(context.budget(), nbytes);
@@ -215,7 +215,7 @@ class FilterRun final : public pipeline::StageRun {
       mask = MaskOf(item, result.get());
       if (mask.has_value()) {
         if (item->AsChunk() == nullptr)
-          item = ItemFromObject(side_.state, Ref::Borrow(object.get()), true);
+          item = ItemFromObject(side_, Ref::Borrow(object.get()), true);
         return Status::Ok();
       }
       const int truth = PyObject_IsTrue(result.get());

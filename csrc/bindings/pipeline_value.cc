@@ -72,13 +72,45 @@ bool IsArrayLike(ModuleState* state, PyObject* object) {
   return IsArray(state, object) || PyObject_CheckBuffer(object);
 }
 
-PythonValue::PythonValue(std::shared_ptr<capi::Hub> hub, Ref object)
-    : hub_(std::move(hub)), nbytes_(BytesOf(object.get())) {
+void OwnedObjects::Add(PythonValue* value) {
+  const std::lock_guard lock(mutex_);
+  value->next_ = first_;
+  if (first_ != nullptr) first_->previous_ = value;
+  first_ = value;
+}
+
+void OwnedObjects::Remove(PythonValue* value) {
+  const std::lock_guard lock(mutex_);
+  if (value->next_ != nullptr) value->next_->previous_ = value->previous_;
+  (value->previous_ != nullptr ? value->previous_->next_ : first_) = value->next_;
+}
+
+// The collector looks several times, and what it sees must fit together. Objects are added and taken
+// by attached threads only, of which none runs meanwhile; one that a detached thread drops is
+// garbage unless somebody else has it. No thread that the collector has stopped is in the mutex.
+int OwnedObjects::Visit(visitproc visit, void* arg) {
+  const std::lock_guard lock(mutex_);
+  for (PythonValue* value = first_; value != nullptr; value = value->next_) {
+    Py_VISIT(value->object_);
+  }
+  return 0;
+}
+
+PythonValue::PythonValue(std::shared_ptr<OwnedObjects> owned, Ref object)
+    : owned_(std::move(owned)), nbytes_(BytesOf(object.get())) {
   object_ = object.release();
+  owned_->Add(this);
 }
 
 PythonValue::~PythonValue() {
-  if (object_ != nullptr) hub_->Release(object_);
+  if (object_ == nullptr) return;
+  owned_->Remove(this);
+  owned_->hub().Release(object_);
+}
+
+Ref PythonValue::Take() {
+  owned_->Remove(this);
+  return Ref::Steal(std::exchange(object_, nullptr));
 }
 
 Part PartOf(ArrayObject* array) {
@@ -89,9 +121,9 @@ Part PartOf(ArrayObject* array) {
   return Part(array->view, std::move(keep));
 }
 
-Item ItemFromObject(ModuleState* state, Ref object, bool to_arrays) {
-  if (to_arrays) return ChunkFromObject(state, object.get());
-  return std::make_unique<PythonValue>(state->hub, std::move(object));
+Item ItemFromObject(const PythonSide& side, Ref object, bool to_arrays) {
+  if (to_arrays) return ChunkFromObject(side.state, object.get());
+  return std::make_unique<PythonValue>(side.owned, std::move(object));
 }
 
 Ref ObjectFromItem(ModuleState* state, Item item) {

@@ -1,5 +1,6 @@
 """One execution of a pipeline: its life, its limits, its statistics, and that nothing is left."""
 
+import contextlib
 import gc
 import os
 import threading
@@ -122,6 +123,32 @@ def test_a_run_in_a_cycle_is_collected():
         time.sleep(0.005)
     assert reference() is None
     assert no_threads_within()
+
+
+def test_an_error_that_leads_back_to_its_run_is_collected():
+    """The consumer works on later items too: the traceback of one that fails holds its frame."""
+
+    def consume():
+        failed = []
+
+        def fail(x):
+            if x < 20:
+                return x
+            failed.append(x)
+            raise LookupError(x)
+
+        run = sf.Pipeline(range(1000)).map(fail).run(threads=1)
+        while not failed:
+            next(run)
+        references.append(weakref.ref(run))
+
+    references = []
+    for _ in range(50):
+        with contextlib.suppress(LookupError):  # the item that was asked for itself
+            consume()
+    assert references
+    gc.collect()
+    assert not any(reference() for reference in references)
 
 
 def test_a_loop_that_breaks():
