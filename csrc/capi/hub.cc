@@ -112,6 +112,7 @@ void Hub::BeginClose() {
 }
 
 void Hub::AwaitThreads() {
+  if (GaveUp()) return;
   try {
     WaitInterruptibly([this](std::chrono::milliseconds time) {
       std::unique_lock lock(mutex_);

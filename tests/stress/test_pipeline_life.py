@@ -296,6 +296,38 @@ except KeyboardInterrupt:
     assert 0 <= ended.seconds < 1
 
 
+@pytest.mark.parametrize("loop", ["in a loop", "kept and dropped"])
+def test_ctrl_c_while_a_run_is_dropped(loop):
+    """Dropping a run waits for the item in hand: not after Ctrl-C, and the exception comes out."""
+    ended = interrupt(
+        SETUP
+        + f"""
+pipe = endless.map(lambda x: time.sleep(60))
+def drop():
+    run = pipe.run(threads=3)
+    while run.stats()["stages"][0]["items"] == 0: time.sleep(0.001)
+    time.sleep(0.05)
+    ready()
+    if {loop == "in a loop"}:
+        for chunk in run: pass  # the first Ctrl-C; then the frame and the run go
+try:
+    try:
+        drop()
+    except KeyboardInterrupt:
+        pass  # the traceback is dropped
+    [0 for _ in range(1000)]
+    if {loop == "in a loop"}: caught()
+except KeyboardInterrupt:
+    caught()
+os._exit(7)
+""",
+        signals=1 if loop == "kept and dropped" else 2,
+        wait_for_caught=False,
+    )
+    assert ended.returncode == 7, ended.stderr
+    assert 0 <= ended.seconds < 5
+
+
 def test_ctrl_c_in_a_stage_keeps_its_traceback():
     """With one thread it strikes inside the stage, and comes out of it as it is."""
     ended = interrupt(
