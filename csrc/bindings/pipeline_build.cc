@@ -215,7 +215,7 @@ void AddStage(ModuleState* state, const Spec& spec, bool to_arrays, Built* built
   }
 }
 
-std::shared_ptr<const pipeline::Source> RowsFrom(ModuleState* state, PyObject* source,
+std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObject* source,
                                                  bool not_empty) {
   PyObject* arrays;
   long long rows;
@@ -226,16 +226,16 @@ std::shared_ptr<const pipeline::Source> RowsFrom(ModuleState* state, PyObject* s
   std::vector<pipeline::Part> parts;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arrays); ++i) {
     PyObject* array = PyTuple_GET_ITEM(arrays, i);
-    if (!IsArray(state, array)) Raise(PyExc_TypeError, "read() needs arrays, got %R", array);
+    if (!IsArray(side.state, array)) Raise(PyExc_TypeError, "read() needs arrays, got %R", array);
     CheckOpen(AsArray(array));
-    parts.push_back(PartOf(AsArray(array)));
+    parts.push_back(PartOf(side, AsArray(array)));
   }
   return capi::Take(pipeline::RowsSource::Make(std::move(parts), rows, is_tuple != 0, not_empty));
 }
 
 std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject* source,
                                                    bool not_empty, bool to_arrays, Built* built) {
-  if (PyTuple_CheckExact(source)) return RowsFrom(state, source, not_empty);
+  if (PyTuple_CheckExact(source)) return RowsFrom({state, built->owned}, source, not_empty);
   const Ref iterator = Check(PyObject_GetIter(source));
   Hold(built, iterator.get());
   const std::string name = std::string("iterate(") + Py_TYPE(source)->tp_name + ")";

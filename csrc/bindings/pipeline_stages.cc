@@ -1,6 +1,5 @@
 #include "bindings/pipeline_stages.h"
 
-#include <chrono>
 #include <optional>
 
 #include "bindings/create.h"
@@ -45,29 +44,55 @@ Status ThrowRaised(const PythonSide& side, Context& context) {
   return context.Throw(std::make_unique<PythonValue>(side.owned, std::move(raised)), urgent);
 }
 
+// In a child that was forked inside of the function: there is only this thread. The consumer's goes
+// on with the exception, if there is one; for a thread of the run there is nothing to go on with.
+[[noreturn]] void LeaveForkedChild(const Context& context) {
+  if (context.caller() != nullptr) throw pipeline::LeftBehind{};
+  const bool failed = PyErr_Occurred() != nullptr;
+  if (failed) PyErr_Print();  // SystemExit ends the process here
+  Py_Exit(failed ? 1 : 0);
+}
+
 // Runs `work` attached; what it throws becomes the item's error.
 template <class Work>
 Status RunAttached(const PythonSide& side, Context& context, Work&& work) {
   const StageAttach attached(context, side.state->hub);
   if (!attached.ok()) return Status::Cancelled();  // the interpreter is going away
   const CallScope call(side.owned->calls);
+  Status status;
   try {
-    return work();
+    status = work();
+    if (!side.owned->Forked()) return status;
   } catch (...) {
     capi::SetErrorFromCurrentException();
-    return ThrowRaised(side, context);
+    if (!side.owned->Forked()) return ThrowRaised(side, context);
   }
+  LeaveForkedChild(context);
+}
+
+// Iterators of built-in collections: their items are there already.
+bool NeverWaits(PyObject* iterator) {
+  const PyTypeObject* const type = Py_TYPE(iterator);
+  for (const PyTypeObject* known :
+       {&PyListIter_Type, &PyTupleIter_Type, &PyRangeIter_Type, &PyLongRangeIter_Type,
+        &PyDictIterKey_Type, &PyDictIterValue_Type, &PyDictIterItem_Type, &PySetIter_Type,
+        &PyBytesIter_Type, &PyByteArrayIter_Type, &PyUnicodeIter_Type}) {
+    if (type == known) return true;
+  }
+  return false;
 }
 
 class IteratorRun final : public pipeline::SourceRun {
  public:
   IteratorRun(PythonSide side, PyObject* iterator, bool to_arrays)
-      : side_(std::move(side)), iterator_(iterator), to_arrays_(to_arrays) {}
+      : side_(std::move(side)),
+        iterator_(iterator),
+        to_arrays_(to_arrays),
+        never_waits_(NeverWaits(iterator)) {}
 
   Status Produce(const pipeline::Request& request, pipeline::Produced* produced,
                  Context& context) override {
     return RunAttached(side_, context, [&] {
-      const auto until = std::chrono::steady_clock::now() + kPatience;
       int64_t nbytes = 0;
       for (Item& item : request.items) {
         Ref object = Ref::Steal(PyIter_Next(iterator_));
@@ -79,19 +104,18 @@ class IteratorRun final : public pipeline::SourceRun {
         item = ItemFromObject(side_, std::move(object), to_arrays_);
         ++produced->count;
         nbytes += item->nbytes();
-        if (nbytes >= request.nbytes || std::chrono::steady_clock::now() > until) break;
+        if (!never_waits_ || nbytes >= request.nbytes) break;
       }
       return Status::Ok();
     });
   }
 
  private:
-  // An iterator that is slower than this hands out each item at once.
-  static constexpr std::chrono::microseconds kPatience{20};
-
   const PythonSide side_;
   PyObject* iterator_;
   const bool to_arrays_;
+  // Any other iterator may wait for something, and be it for what becomes of the item before.
+  const bool never_waits_;
 };
 
 class IteratorDescription final : public pipeline::Source {
@@ -182,12 +206,17 @@ class CallRun final : public pipeline::StageRun {
   Status Process(Item item, Context& context) override {
     return RunAttached(side_, context, [&] {
       const Rows rows = RowsOfItem(item);
-      const Ref object = ObjectFromItem(side_.state, std::move(item));
+      pipeline::Credit credit = std::move(item->credit);  // what comes in lives during the call
+      Ref object = ObjectFromItem(side_.state, std::move(item));
       Ref result = CallWith(side_.state, call_, object.get(), rows);
-      const bool is_same = result.get() == object.get();  // its bytes have their credit already
+      const bool is_same = result.get() == object.get();
+      object = {};
       Item made = ItemFromObject(side_, std::move(result), to_arrays_);
       KeepRows(side_.state, rows, &made);
-      if (const int64_t nbytes = made->nbytes(); nbytes > 0 && !is_same) {
+      if (is_same) {
+        made->credit = std::move(credit);
+      } else if (const int64_t nbytes = made->nbytes(); nbytes > 0) {
+        credit = {};
         made->credit = pipeline::Credit::Take(context.budget(), nbytes);
         SPANFLOW_TRY(context.budget()->CheckItem(nbytes));
       }
@@ -258,7 +287,7 @@ class FilterRun final : public pipeline::StageRun {
       return {};
     }
     const Ref array = AsArrayObject(side_.state, result, nullptr, nullptr);
-    pipeline::Part part = PartOf(AsArray(array.get()));
+    pipeline::Part part = PartOf(side_, AsArray(array.get()));
     if (part.view.ndim() == 0 || part.view.dtype().kind() != base::Kind::kBool) return {};
     return part;
   }

@@ -13,6 +13,7 @@
 #include "bindings/array_object.h"
 #include "capi/attach.h"
 #include "pipeline/stage.h"
+#include "runtime/fork.h"
 
 namespace spanflow::bindings {
 
@@ -27,6 +28,7 @@ class OwnedObjects {
 
   void Add(PythonValue* value);
   void Remove(PythonValue* value);
+  bool Forked() const { return runtime::ForkCount() != forks_; }
   // As tp_traverse.
   int Visit(visitproc visit, void* arg);
 
@@ -36,7 +38,8 @@ class OwnedObjects {
 
  private:
   const std::shared_ptr<capi::Hub> hub_;
-  std::mutex mutex_;
+  const uint64_t forks_ = runtime::ForkCount();
+  std::mutex mutex_;  // in a forked child never used again: another thread may have held it
   PythonValue* first_ = nullptr;
 };
 
@@ -72,8 +75,8 @@ class PythonValue final : public pipeline::Value {
 // Whether sf.asarray would take the object as an array, and not as a number or a list.
 bool IsArrayLike(ModuleState* state, PyObject* object);
 
-// An array's view and what keeps its bytes alive.
-pipeline::Part PartOf(ArrayObject* array);
+// An array's view and what keeps its bytes alive: a PythonValue of the lease of foreign bytes.
+pipeline::Part PartOf(const PythonSide& side, ArrayObject* array);
 
 // `to_arrays`: the next stage works on arrays, so anything else is converted as sf.asarray does.
 pipeline::Item ItemFromObject(const PythonSide& side, capi::Ref object, bool to_arrays);
