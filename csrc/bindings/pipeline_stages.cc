@@ -1,5 +1,6 @@
 #include "bindings/pipeline_stages.h"
 
+#include <cstdlib>
 #include <optional>
 
 #include "bindings/create.h"
@@ -44,13 +45,35 @@ Status ThrowRaised(const PythonSide& side, Context& context) {
   return context.Throw(std::make_unique<PythonValue>(side.owned, std::move(raised)), urgent);
 }
 
+// What sys.exit would make of the exception that is set, or 1 after printing it.
+int ExitCodeOfRaised() {
+  if (PyErr_Occurred() == nullptr) return 0;
+  if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
+    const Ref exit = capi::TakeRaised();
+    const Ref code = Ref::Steal(PyObject_GetAttrString(exit.get(), "code"));
+    if (code && code.get() == Py_None) return 0;
+    if (code && PyLong_Check(code.get())) return static_cast<int>(PyLong_AsLong(code.get()));
+    if (code) PySys_FormatStderr("%S\n", code.get());
+    return 1;
+  }
+  PyErr_Print();
+  return 1;
+}
+
 // In a child that was forked inside of the function: there is only this thread. The consumer's goes
-// on with the exception, if there is one; for a thread of the run there is nothing to go on with.
+// on with the exception, if there is one. For a thread of the run there is nothing to go on with, and
+// CPython cannot finalize from it.
 [[noreturn]] void LeaveForkedChild(const Context& context) {
   if (context.caller() != nullptr) throw pipeline::LeftBehind{};
-  const bool failed = PyErr_Occurred() != nullptr;
-  if (failed) PyErr_Print();  // SystemExit ends the process here
-  Py_Exit(failed ? 1 : 0);
+  const int code = ExitCodeOfRaised();
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* const stream = PySys_GetObject(name);
+    if (stream != nullptr && stream != Py_None) {
+      Ref::Steal(PyObject_CallMethod(stream, "flush", nullptr));
+    }
+    PyErr_Clear();
+  }
+  std::_Exit(code);
 }
 
 // Runs `work` attached; what it throws becomes the item's error.

@@ -245,6 +245,9 @@ INTERRUPTS = {
     "source sleeps": "[0 for x in sf.Pipeline(map(slowly, forever())).run(threads=3)]",
     "nothing comes out": "[0 for x in endless.map(slowly).filter(lambda x: False).run(threads=2)]",
     "fold in python": "endless.map(sf.sum).reduce(lambda x, y: x + y, threads=3)",
+    "list of quick items": "list(sf.Pipeline(forever()).map(slowly).run(threads=3))",
+    "loop of C": "collections.deque(endless.map(sf.sum).run(threads=2), maxlen=0)",
+    "long items among quick ones": "[0 for x in sf.Pipeline(uneven()).map(work).run(threads=1)]",
     "consumer works": "[slowly(0) for x in endless.map(sf.sqrt).run(threads=3)]",
 }
 
@@ -254,6 +257,12 @@ def test_ctrl_c(name, record_property):
     ended = interrupt(
         SETUP
         + f"""
+import collections
+def uneven():
+    while True:
+        yield from (50, 0, 0)
+def work(n):  # in pieces, as a native stage that never looks at signals
+    for _ in range(n): sf.sum(large[:8])
 ready()
 try:
     {INTERRUPTS[name]}
@@ -530,6 +539,31 @@ assert sf.Pipeline(range(6)).map(with_subprocess).collect(threads=3) == expected
 """,
         timeout=90,
     )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_child_leaves_a_stage(threads):
+    """By its exit code, by an exception, or by going on."""
+    done = check(
+        SETUP
+        + FORK
+        + f"""
+def leave(n):
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        if n == 0: sys.exit(5)
+        if n == 1: raise LookupError("of the child")
+        return n
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+try:
+    print(list(sf.Pipeline(range(3)).map(leave).run(threads={threads})))
+except sf.PipelineError as error:
+    assert "before this process was forked" in str(error)
+"""
+    )
+    assert "LookupError: of the child" in done.stderr
+    assert done.stdout == "[5, 1, 0]\n"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 does not warn")
