@@ -214,7 +214,7 @@ def in_cycle():
     cycle = [endless.map(slowly).run(threads=3)]
     cycle.append(cycle)
     del cycle
-    gc.collect()
+    while run_threads(): gc.collect()
 def by_a_thread(end):
     thread = threading.Thread(target=end)
     thread.start()
@@ -387,11 +387,16 @@ def test_a_handler_of_the_user_runs():
         + """
 seen = []
 signal.signal(signal.SIGINT, lambda *_: seen.append(time.monotonic()))
-run = sf.Pipeline(range(400)).map(slowly).run(threads=2)
+def numbers():
+    n = 0
+    while n < 400 or not seen:
+        yield n
+        n += 1
+run = sf.Pipeline(numbers()).map(slowly).run(threads=2)
 ready()
 items = list(run)
 print(seen[0])
-sys.exit(7 if items == list(range(400)) and len(seen) == 1 else 1)
+sys.exit(7 if items == list(range(len(items))) and len(seen) == 1 else 1)
 """
     )
     assert ended.returncode == 7, ended.stderr
@@ -576,6 +581,7 @@ import warnings
 warnings.simplefilter("error")
 with endless.map(sf.sqrt).map(slowly).run(threads=3) as run:
     next(run)
+assert no_threads_within(5)
 pid = os.fork()
 if pid == 0:
     os._exit(0)
