@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 import spanflow as sf
-from spanflow import _console, _describe, _describe_text, _info
+from spanflow import _arguments, _console, _describe, _describe_text, _info
 
 EXAMPLES = """examples:
   spanflow describe big.npy
@@ -21,7 +21,6 @@ EXAMPLES = """examples:
   spanflow describe table.bin --dtype "[('time', '<f8'), ('value', '<f4', (3,))]"
   spanflow info --json"""
 _MAGIC = b"\x93NUMPY"
-_MOST = 2**63 - 1  # bytes, and elements along a dimension
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,15 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     describe.add_argument(
         "--dtype", type=_dtype, help="a raw file of this dtype: '<f4', float32, or a record's list"
     )
-    describe.add_argument("--shape", type=_shape, help="of a raw file, such as 1000,512")
+    describe.add_argument("--shape", type=_arguments.shape, help="of a raw file, such as 1000,512")
     describe.add_argument(
-        "--offset", type=_console.whole(0, _MOST), default=0, help="bytes before a raw file's data"
+        "--offset",
+        type=_arguments.whole(0, _arguments.MOST),
+        default=0,
+        help="bytes before a raw file's data",
     )
     describe.add_argument(
-        "--bins", type=_console.whole(1, 100), default=16, help="bars of the histogram (16)"
+        "--bins", type=_arguments.whole(1, 100), default=16, help="bars of the histogram (16)"
     )
     describe.add_argument(
-        "--threads", type=_console.whole(1, 1024), help="default: every usable core"
+        "--threads", type=_arguments.whole(1, 1024), help="default: every usable core"
     )
     describe.set_defaults(run=_run_describe, text=_describe_text.text)
     info = commands.add_parser("info", help="version, SIMD targets, allocator, Python, caches")
@@ -106,18 +108,3 @@ def _dtype(text: str) -> sf.dtype:
         raise argparse.ArgumentTypeError(
             f"{error}. Write a record as \"[('time', '<f8'), ('value', '<f4', (3,))]\""
         ) from None
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    """1000,512 or (1000, 512); () has no dimensions."""
-    inner = text.strip()
-    if inner.startswith("(") and inner.endswith(")"):
-        inner = inner[1:-1].strip()
-        if not inner:
-            return ()
-    parts = [part.strip() for part in inner.removesuffix(",").split(",")]
-    if not all(part.isdecimal() and int(part) <= _MOST for part in parts):
-        raise argparse.ArgumentTypeError(
-            f"it must be whole numbers from 0 with commas between, such as 1000,512, got {text!r}"
-        )
-    return tuple(map(int, parts))

@@ -1,26 +1,12 @@
-"""What the commands share: streams that take every character, numbers with limits, exit codes."""
+"""What the commands share: streams that take every character, and what their exit codes say."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
 
 from spanflow import PipelineError
-
-
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """An argparse type: a whole number from `low` to `high`."""
-
-    def number(text: str) -> int:
-        if text.strip().isdecimal() and low <= int(text) <= high:
-            return int(text)
-        raise argparse.ArgumentTypeError(
-            f"it must be a whole number from {low:,} to {high:,}, got {text!r}"
-        )
-
-    return number
 
 
 def forgive() -> None:

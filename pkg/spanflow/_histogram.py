@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from decimal import Decimal
 from typing import Any
@@ -94,6 +95,6 @@ class Bars:
             if low < edge < high or (self._single and low < edge == high)
         ]
         bounds = [0, *(below for _, below in inner), self._total]
-        counts = [end - start for start, end in zip(bounds, bounds[1:], strict=False)]
+        counts = [end - start for start, end in itertools.pairwise(bounds)]
         edges = [low, *(edge for edge, _ in inner), high]
         return {"edges": edges, "counts": counts, "elements": self._total}
