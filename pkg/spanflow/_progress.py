@@ -66,7 +66,9 @@ def progress(title: str, total: float, *, unit: str = "") -> Iterator[Progress]:
         except ImportError:
             pass
         else:
-            title_column = rp.TextColumn("{task.description}", markup=False)  # [b] in a name is text
+            title_column = rp.TextColumn(
+                "{task.description}", markup=False
+            )  # [b] in a name is text
             columns = [title_column, rp.BarColumn(), rp.TaskProgressColumn()]
             columns += [rp.TransferSpeedColumn()] if unit == "B" else []
             columns += [rp.TimeRemainingColumn()]
