@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from spanflow import PipelineError
 
+_EXPECTED = (OSError, ValueError, TypeError, MemoryError, PipelineError)
+
 
 def forgive() -> None:
     """Shows what a stream's encoding does not have as an escape; an old terminal is no error."""
@@ -27,6 +29,7 @@ def run(name: str, work: Callable[[], None], *failures: type[Exception]) -> int:
             f"{name}: standard output is closed, so there is no place to write to", file=sys.stderr
         )
         return 1
+    expected: tuple[type[Exception], ...] = (*_EXPECTED, *failures)
     try:
         work()
         sys.stdout.flush()
@@ -35,7 +38,7 @@ def run(name: str, work: Callable[[], None], *failures: type[Exception]) -> int:
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         return 130
-    except (OSError, ValueError, TypeError, MemoryError, PipelineError, *failures) as error:
+    except expected as error:
         print(f"{name}: {_reason(error)}", file=sys.stderr)
         return 1
     return 0
