@@ -48,8 +48,8 @@ int RegisterEndAllThreads(void*) {
   const Ref atexit = Ref::Steal(PyImport_ImportModule("atexit"));
   const Ref function = Ref::Steal(PyCFunction_New(&end_all_threads, nullptr));
   const bool ok = atexit && function;
-  const Ref done = Ref::Steal(
-      ok ? PyObject_CallMethod(atexit.get(), "register", "O", function.get()) : nullptr);
+  const Ref done =
+      Ref::Steal(ok ? PyObject_CallMethod(atexit.get(), "register", "O", function.get()) : nullptr);
   if (!done) PyErr_WriteUnraisable(nullptr);
   return 0;
 }

@@ -26,13 +26,13 @@ struct RunObject {
   PyObject_HEAD
   ModuleState* state;
   std::shared_ptr<Run> run;  // set once, before anybody sees the object
-  PyObject* held;  // a list of all that the native run borrows
+  PyObject* held;            // a list of all that the native run borrows
   std::shared_ptr<OwnedObjects> owned;
   PyObject* module;  // keeps `state`
   PyObject* weakrefs;
   int64_t hook;
-  std::atomic<bool> failed;       // an error was raised
-  std::atomic<int64_t> asked_at;  // when signals were last looked for
+  std::atomic<bool> failed;          // an error was raised
+  std::atomic<int64_t> asked_at;     // when signals were last looked for
   std::atomic<int64_t> detached_ns;  // that consumers spent inside next() without the GIL
 };
 
@@ -99,7 +99,8 @@ void EndSoon(RunObject* self) {
 // Signal handlers run between items as well, for whoever takes them in a loop of C.
 void CheckSignals(RunObject* self) {
   const int64_t now = pipeline::Now();
-  if (now - self->asked_at.load(std::memory_order_relaxed) < std::chrono::nanoseconds(kSlice).count())
+  if (now - self->asked_at.load(std::memory_order_relaxed) <
+      std::chrono::nanoseconds(kSlice).count())
     return;
   self->asked_at.store(now, std::memory_order_relaxed);
   if (PyErr_CheckSignals() == 0) return;
@@ -215,8 +216,8 @@ Ref Repr(PyObject* self) {
 }
 
 // Threads of the run call what is held without references of their own, and have items in hand.
-// While one does, the garbage collector must not take that for garbage, and not seeing who refers to
-// it prevents that.
+// While one does, the garbage collector must not take that for garbage, and not seeing who refers
+// to it prevents that.
 int Traverse(PyObject* object, visitproc visit, void* arg) {
   RunObject* self = AsRun(object);
   Py_VISIT(Py_TYPE(object));

@@ -61,8 +61,8 @@ int ExitCodeOfRaised() {
 }
 
 // In a child that was forked inside of the function: there is only this thread. The consumer's goes
-// on with the exception, if there is one. For a thread of the run there is nothing to go on with, and
-// CPython cannot finalize from it.
+// on with the exception, if there is one. For a thread of the run there is nothing to go on with,
+// and CPython cannot finalize from it.
 [[noreturn]] void LeaveForkedChild(const Context& context) {
   if (context.caller() != nullptr) throw pipeline::LeftBehind{};
   const int code = ExitCodeOfRaised();

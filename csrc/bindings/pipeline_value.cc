@@ -88,8 +88,8 @@ void OwnedObjects::Remove(PythonValue* value) {
   (value->previous_ != nullptr ? value->previous_->next_ : first_) = value->next_;
 }
 
-// The collector looks several times, and what it sees must fit together. Objects are added and taken
-// by attached threads only, of which none runs meanwhile; one that a detached thread drops is
+// The collector looks several times, and what it sees must fit together. Objects are added and
+// taken by attached threads only, of which none runs meanwhile; one that a detached thread drops is
 // garbage unless somebody else has it. No thread that the collector has stopped is in the mutex.
 int OwnedObjects::Visit(visitproc visit, void* arg) {
   if (Forked()) return 0;

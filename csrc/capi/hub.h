@@ -50,8 +50,8 @@ class Hub {
   // can come back to any of them.
   static void EndAllThreads();
 
-  // In a forked child only the calling thread and its interpreter are left: entries of other threads
-  // are forgotten.
+  // In a forked child only the calling thread and its interpreter are left: entries of other
+  // threads are forgotten.
   void ForgetOtherThreads();
 
  private:

@@ -187,8 +187,7 @@ bool Engine::Stop() {
 bool Engine::AwaitEnd(std::chrono::milliseconds time) {
   if (Forked()) return true;
   if (AtWorkHere()) return false;
-  return thread_ended_.WaitFor(time,
-                               [this] { return working_.load() == 0 && !helping_.load(); });
+  return thread_ended_.WaitFor(time, [this] { return working_.load() == 0 && !helping_.load(); });
 }
 
 RunStats Engine::Stats() const {

@@ -10,9 +10,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
-#include <span>
 #include <vector>
 
 #include "array/promote.h"
