@@ -1,8 +1,8 @@
 #include "capi/error.h"
 
+#include <cxxabi.h>
 #include <cstdarg>
 #include <exception>
-#include <cxxabi.h>
 #include <new>
 
 namespace spanflow::capi {
