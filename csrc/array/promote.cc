@@ -79,7 +79,22 @@ Kind ApplyWeak(Kind kind, Weak weak) {
   }
 }
 
-std::string TextOf(simd::KindSet kinds) {
+const char* InsteadOf(simd::Op op) {
+  if (op == simd::Op::kSubtract) return "; use bitwise_xor (the ^ operator) instead";
+  if (op == simd::Op::kNegative) return "; use invert (the ~ operator) instead";
+  return "";
+}
+
+Status NotDefined(const char* name, simd::KindSet kinds, Kind kind, const char* instead) {
+  std::string given = kind == Kind::kBytes ? "bytes" : "records";
+  if (base::IsNumeric(kind)) given = base::InfoOf(kind).name;
+  return Status::Type(std::string(name) + " is not defined for " + given + ", it takes " +
+                      KindsText(kinds) + instead);
+}
+
+}  // namespace
+
+std::string KindsText(simd::KindSet kinds) {
   std::string text;
   const auto add = [&](simd::KindSet group, const char* name) {
     if ((kinds & group) == 0) return;
@@ -92,21 +107,6 @@ std::string TextOf(simd::KindSet kinds) {
   add(simd::kComplexKinds, "complex numbers");
   return text;
 }
-
-const char* InsteadOf(simd::Op op) {
-  if (op == simd::Op::kSubtract) return "; use bitwise_xor (the ^ operator) instead";
-  if (op == simd::Op::kNegative) return "; use invert (the ~ operator) instead";
-  return "";
-}
-
-Status NotDefined(const char* name, simd::KindSet kinds, Kind kind, const char* instead) {
-  std::string given = kind == Kind::kBytes ? "bytes" : "records";
-  if (base::IsNumeric(kind)) given = base::InfoOf(kind).name;
-  return Status::Type(std::string(name) + " is not defined for " + given + ", it takes " +
-                      TextOf(kinds) + instead);
-}
-
-}  // namespace
 
 Kind Promote(Kind a, Kind b) {
   if (!base::IsComplex(a) && !base::IsComplex(b)) return PromoteReal(a, b);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "base/dtype.h"
 #include "base/status.h"
@@ -55,6 +56,9 @@ base::Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operan
 
 // The dtype of a reduction's new result array.
 base::Result<base::Kind> ResolveReduction(simd::Reduction reduction, base::Kind operand);
+
+// "bool, integers, floats": for people.
+std::string KindsText(simd::KindSet kinds);
 
 // What a kernel writes for a compute kind: bool for comparisons, the real kind for a complex
 // absolute, else the compute kind.

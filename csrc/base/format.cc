@@ -49,6 +49,7 @@ enum class Padding {
   kWritten,     // the struct module and NumPy: '@' aligns items, the end of a record is not padded
   kTrailing,    // records inside records are padded at their end as in C
   kEverywhere,  // ctypes before 3.12: says '<' but means C's alignment
+  kUnsaid,      // as kWritten, but the one record of the format is padded at its end to any size
 };
 
 class Reader {
@@ -183,7 +184,9 @@ class Reader {
     SPANFLOW_ASSIGN(int64_t size, ReadItems('}', &fields, &align));
     --depth_;
     ++pos_;  // '}'
-    if (aligned() && padding_ != Padding::kWritten) size = RoundUp(size, align).value_or(size);
+    if (aligned() && (padding_ == Padding::kTrailing || padding_ == Padding::kEverywhere)) {
+      size = RoundUp(size, align).value_or(size);
+    }
     item->align = align;
     SPANFLOW_ASSIGN(item->dtype, DType::MakeRecord(std::move(fields), size));
     return Status::Ok();
@@ -230,13 +233,15 @@ Result<DType> ParsePadded(std::string_view format, int64_t itemsize, Padding pad
   std::vector<Field> fields;
   int64_t align = 1;
   SPANFLOW_ASSIGN(const int64_t size, reader.ReadItems('\0', &fields, &align));
-  if (size != itemsize && RoundUp(size, align) != itemsize) {
+  const bool is_struct = format.starts_with("T{") && fields.size() == 1 &&
+                         fields[0].dtype.kind() == Kind::kRecord && fields[0].shape.empty();
+  const bool unsaid = padding == Padding::kUnsaid && is_struct && size < itemsize;
+  if (size != itemsize && RoundUp(size, align) != itemsize && !unsaid) {
     return reader.Bad("describes " + std::to_string(size) +
                       " bytes, but the exporter's items have " + std::to_string(itemsize));
   }
   const bool named = format.find(':') != std::string_view::npos;
-  const bool is_struct =
-      format.starts_with("T{") && fields.size() == 1 && fields[0].dtype.kind() == Kind::kRecord;
+  if (is_struct && size < itemsize) return DType::MakeRecord(fields[0].dtype.fields(), itemsize);
   if (fields.size() == 1 && (!named || is_struct) && fields[0].shape.empty() &&
       fields[0].nbytes() == itemsize) {
     DType dtype = fields[0].dtype;
@@ -250,7 +255,7 @@ Result<DType> ParsePadded(std::string_view format, int64_t itemsize, Padding pad
 
 Result<DType> ParseFormat(std::string_view format, int64_t itemsize) {
   auto dtype = ParsePadded(format, itemsize, Padding::kWritten);
-  for (const Padding padding : {Padding::kTrailing, Padding::kEverywhere}) {
+  for (const Padding padding : {Padding::kTrailing, Padding::kEverywhere, Padding::kUnsaid}) {
     if (dtype.ok()) break;
     if (auto other = ParsePadded(format, itemsize, padding); other.ok()) dtype = std::move(other);
   }

@@ -71,7 +71,13 @@ int ArrayGetBuffer(PyObject* object, Py_buffer* buffer, int flags) noexcept {
     return -1;
   }
   if (!self->view.block->TryBorrow(memory::Borrower::kExport)) {
-    PyErr_SetString(PyExc_ValueError, "operation on a closed array");
+    if (self->view.block->closed()) {
+      PyErr_SetString(PyExc_ValueError, "operation on a closed array");
+    } else {
+      PyErr_Format(PyExc_BufferError,
+                   "the bytes are exported %lld times, which is the most; release some buffers",
+                   static_cast<long long>(self->view.block->borrows(memory::Borrower::kExport)));
+    }
     return -1;
   }
   FillBuffer(self, buffer, flags);

@@ -1,4 +1,4 @@
-// Indexing of spanflow.Array: a[key], a[key] = value and iteration.
+// Indexing of spanflow.Array: a[key] and a[key] = value.
 //   integers, slices, None, ... and field names give views (elements, where nothing is left)
 //   boolean and integer arrays (NumPy arrays and lists too) give copies
 #include <vector>
@@ -11,6 +11,7 @@
 #include "bindings/create.h"
 #include "bindings/operation.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -22,11 +23,7 @@ using capi::Check;
 using capi::Raise;
 using capi::Ref;
 
-int64_t IndexValue(PyObject* object) {
-  const Py_ssize_t value = PyNumber_AsSsize_t(object, PyExc_IndexError);
-  if (value == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  return value;
-}
+int64_t IndexValue(PyObject* object) { return capi::Integer(object, PyExc_IndexError); }
 
 IndexItem SliceItem(PyObject* slice, int64_t extent) {
   Py_ssize_t start, stop, step;
@@ -62,11 +59,18 @@ class KeyReader {
     } else {
       Add(key, true);
     }
-    if (!key_.lone_mask) SetSlices();
+    if (key_.lone_mask) return std::move(key_);
+    SetSlices();
+    for (const Mask& mask : masks_) CheckMask(mask);
     return std::move(key_);
   }
 
  private:
+  struct Mask {
+    size_t item;  // position of the first of its index arrays
+    base::Dims shape;
+  };
+
   void Add(PyObject* item, bool lone) {
     if (PyBool_Check(item)) {
       Raise(PyExc_IndexError, "True and False are no indices; use 1 and 0, or a mask array");
@@ -97,10 +101,11 @@ class KeyReader {
         key_.lone_mask = true;
         key_.arrays.push_back(view);
       } else {
+        masks_.push_back({key_.items.size(), view.layout.shape});
         for (View& index : capi::Take(array::Nonzero(view))) AddIndices(std::move(index));
       }
     } else if (base::IsInteger(kind) && view.ndim() == 0) {
-      const Ref value = ItemToObject(view.dtype(), view.data);  // a NumPy integer
+      const Ref value = ReadItem(view, view.data);  // a NumPy integer
       AddBasic(IndexItem::Integer(IndexValue(value.get())));
     } else if (base::IsInteger(kind) || empty_list) {
       View indices = view;
@@ -137,6 +142,20 @@ class KeyReader {
     }
   }
 
+  // A mask covers as many axes as it has, which must have its extents.
+  void CheckMask(const Mask& mask) const {
+    const int axis = array::AxisOf(key_.items, mask.item, self_->view.ndim());
+    for (int i = 0; i < mask.shape.size(); ++i) {
+      const int64_t extent = self_->view.layout.shape[axis + i];
+      if (mask.shape[i] == extent) continue;
+      Raise(
+          PyExc_IndexError,
+          "boolean index did not match indexed array along axis %d; size of axis is %lld but size "
+          "of corresponding boolean axis is %lld",
+          axis + i, static_cast<long long>(extent), static_cast<long long>(mask.shape[i]));
+    }
+  }
+
   size_t CountIndexed() const {
     size_t count = 0;
     for (const IndexItem& item : key_.items) {
@@ -148,6 +167,7 @@ class KeyReader {
   ArrayObject* self_;
   Key key_;
   std::vector<PyObject*> slices_;
+  std::vector<Mask> masks_;
 };
 
 // Where the axes of the index arrays lie in the view that the basic items give.
@@ -236,98 +256,34 @@ bool IsElementOf(const base::DType& dtype, PyObject* value) {
   return IsPythonScalar(value);
 }
 
+// What is assigned, as an array. Python's own values are read as elements of `dtype`, so that those
+// which do not fit it are an error, as everywhere else.
+Ref ValuesFor(ModuleState* state, const base::DType& dtype, PyObject* value) {
+  if (IsElementOf(dtype, value)) {
+    View one = capi::Take(array::Empty(dtype, {}));
+    ObjectToItem(dtype, value, one.data);
+    return NewArray(state, std::move(one));
+  }
+  Ref values = PyList_Check(value) || PyTuple_Check(value)
+                   ? ArrayFromSequence(state, value, &dtype)
+                   : AsArrayObject(state, value, nullptr, nullptr);
+  CheckOpen(AsArray(values.get()));
+  return values;
+}
+
 void Assign(ArrayObject* self, const View& target, PyObject* value) {
-  if (IsElementOf(target.dtype(), value)) {
-    if (target.ndim() == 0) return WriteItem(target, target.data, value);
-    const View one = capi::Take(array::Empty(target.dtype(), {}));
-    ObjectToItem(one.dtype(), value, one.data);
-    return capi::Check(
-        RunDetached(target.layout.nbytes(), [&] { return array::Fill(target, one); }));
+  if (target.ndim() == 0 && IsElementOf(target.dtype(), value)) {
+    return WriteItem(target, target.data, value);
   }
-  const bool record_list = target.dtype().kind() == Kind::kRecord && PyList_Check(value);
-  const Ref from = record_list ? ArrayFromSequence(self->state, value, &target.dtype())
-                               : AsArrayObject(self->state, value, nullptr, nullptr);
-  CheckOpen(AsArray(from.get()));
-  const View& view = AsArray(from.get())->view;
-  capi::Check(RunDetached(target.layout.nbytes(), [&] { return array::Copy(view, target); }));
+  const Ref from = ValuesFor(self->state, target.dtype(), value);
+  const View& values = AsArray(from.get())->view;
+  capi::Check(RunDetached(target.layout.nbytes(), [&] {
+    return values.ndim() == 0 && values.dtype() == target.dtype() ? array::Fill(target, values)
+                                                                  : array::Copy(values, target);
+  }));
 }
-
-// The values of an assignment to a selection, as an array of the target's dtype.
-Ref ValuesFor(ArrayObject* self, PyObject* value) {
-  if (IsPythonScalar(value)) {
-    View one = capi::Take(array::Empty(self->view.dtype().Native(), {}));
-    ObjectToItem(one.dtype(), value, one.data);
-    return NewArray(self->state, std::move(one));
-  }
-  const bool sequence = PyList_Check(value) || PyTuple_Check(value) || PyBytes_Check(value);
-  if (sequence && !self->view.dtype().numeric()) {
-    return ArrayFromSequence(self->state, value, &self->view.dtype());
-  }
-  return AsArrayObject(self->state, value, nullptr, nullptr);
-}
-
-struct IteratorObject {
-  PyObject_HEAD
-  PyObject* array;
-  Py_ssize_t next;
-};
-
-IteratorObject* AsIterator(PyObject* self) { return reinterpret_cast<IteratorObject*>(self); }
-
-Ref IteratorNext(PyObject* object) {
-  IteratorObject* self = AsIterator(object);
-  if (self->array == nullptr) return {};
-  ArrayObject* array = AsArray(self->array);
-  CheckOpen(array);
-  if (self->next >= array->view.layout.shape[0]) {
-    Py_CLEAR(self->array);
-    return {};
-  }
-  return ArrayItem(self->array, self->next++);
-}
-
-int IteratorTraverse(PyObject* self, visitproc visit, void* arg) {
-  Py_VISIT(Py_TYPE(self));
-  Py_VISIT(AsIterator(self)->array);
-  return 0;
-}
-int IteratorClear(PyObject* self) {
-  Py_CLEAR(AsIterator(self)->array);
-  return 0;
-}
-void IteratorDealloc(PyObject* self) {
-  PyObject_GC_UnTrack(self);
-  Py_CLEAR(AsIterator(self)->array);
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
-}
-
-PyType_Slot iterator_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&IteratorDealloc)},
-                                {Py_tp_traverse, reinterpret_cast<void*>(&IteratorTraverse)},
-                                {Py_tp_clear, reinterpret_cast<void*>(&IteratorClear)},
-                                {Py_tp_iter, reinterpret_cast<void*>(&PyObject_SelfIter)},
-                                {Py_tp_iternext, capi::Slot<&IteratorNext>()},
-                                {0, nullptr}};
 
 }  // namespace
-
-PyType_Spec iterator_spec = {"spanflow._core._ArrayIterator", sizeof(IteratorObject), 0,
-                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
-                                 Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                             iterator_slots};
-
-Ref ArrayIter(PyObject* object) {
-  ArrayObject* array = AsArray(object);
-  CheckOpen(array);
-  if (array->view.ndim() == 0) Raise(PyExc_TypeError, "iteration over a 0-d array");
-  auto* self = PyObject_GC_New(IteratorObject, array->state->iterator_type);
-  Ref iterator = Check(reinterpret_cast<PyObject*>(self));
-  self->array = Py_NewRef(object);
-  self->next = 0;
-  PyObject_GC_Track(iterator.get());
-  return iterator;
-}
 
 Ref ArrayItem(PyObject* object, Py_ssize_t index) {
   ArrayObject* self = AsArray(object);
@@ -369,18 +325,19 @@ int ArrayAssignSubscript(PyObject* object, PyObject* key_object, PyObject* value
     Assign(self, capi::Take(array::Index(self->view, key.items)), value);
     return 0;
   }
-  const Ref values = ValuesFor(self, value);
-  CheckOpen(AsArray(values.get()));
-  const View& from = AsArray(values.get())->view;
   if (key.lone_mask) {
-    capi::Check(RunDetached(self->view.layout.nbytes(),
-                            [&] { return array::PutMask(self->view, key.arrays[0], from); }));
+    const Ref values = ValuesFor(self->state, self->view.dtype(), value);
+    capi::Check(RunDetached(self->view.layout.nbytes(), [&] {
+      return array::PutMask(self->view, key.arrays[0], AsArray(values.get())->view);
+    }));
     return 0;
   }
   const View view = capi::Take(array::Index(self->view, key.items));
   const int axis = ArrayAxis(key, self->view.ndim());
-  capi::Check(
-      RunDetached(view.layout.nbytes(), [&] { return array::Put(view, key.arrays, axis, from); }));
+  const Ref values = ValuesFor(self->state, view.dtype(), value);
+  capi::Check(RunDetached(view.layout.nbytes(), [&] {
+    return array::Put(view, key.arrays, axis, AsArray(values.get())->view);
+  }));
   return 0;
 }
 

@@ -3,12 +3,14 @@
 
 #include "array/copy.h"
 #include "array/create.h"
+#include "array/index.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "bindings/dtype_object.h"
 #include "bindings/operation.h"
 #include "capi/args.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -25,24 +27,45 @@ ArrayObject* Open(PyObject* object) {
   return AsArray(object);
 }
 
+// The place of element number `flat` in C order.
+base::Dims Unravel(const base::Dims& shape, int64_t size, int64_t flat) {
+  if (flat < -size || flat >= size) {
+    Raise(PyExc_IndexError, "index %lld is out of bounds for size %lld",
+          static_cast<long long>(flat), static_cast<long long>(size));
+  }
+  if (flat < 0) flat += size;
+  base::Dims index(shape.size(), 0);
+  for (int i = shape.size() - 1; i >= 0; --i) {
+    index[i] = flat % shape[i];
+    flat /= shape[i];
+  }
+  return index;
+}
+
 Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
   ArrayObject* self = Open(object);
+  const View& view = self->view;
   if (nargs == 0) {
-    if (self->view.size() != 1) {
+    if (view.size() != 1) {
       Raise(PyExc_ValueError,
             "item() without an index needs an array of one element; this one has "
             "%lld",
-            static_cast<long long>(self->view.size()));
+            static_cast<long long>(view.size()));
     }
-    return ReadItem(self->view, self->view.data);
+    return ReadItem(view, view.data);
   }
-  Ref key = nargs == 1 ? Ref::Borrow(args[0]) : Check(PyTuple_New(nargs));
-  for (Py_ssize_t i = 0; nargs > 1 && i < nargs; ++i) {
-    PyTuple_SET_ITEM(key.get(), i, Py_NewRef(args[i]));
+  const bool tuple = nargs == 1 && PyTuple_Check(args[0]);
+  base::Dims index = tuple ? ShapeFromObject(args[0]) : IntegersFrom(args, nargs);
+  if (!tuple && nargs == 1) index = Unravel(view.layout.shape, view.size(), index[0]);
+  if (index.size() != view.ndim()) {
+    Raise(PyExc_ValueError,
+          "item() takes one flat index or one integer for each of %d dimensions, got %d",
+          view.ndim(), index.size());
   }
-  Ref item = ArraySubscript(object, key.get());
-  if (!IsArray(self->state, item.get())) return item;
-  return Item(item.get(), nullptr, 0);
+  array::IndexItem items[base::kMaxDims];
+  for (int i = 0; i < index.size(); ++i) items[i] = array::IndexItem::Integer(index[i]);
+  const View element = capi::Take(array::Index(view, {items, static_cast<size_t>(index.size())}));
+  return ReadItem(element, element.data);
 }
 
 Ref ToList(PyObject* object, PyObject*) {
@@ -101,7 +124,7 @@ Ref AsType(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const auto [dtype, copy] = kSignature.Parse(args, nargs, kwnames);
   ArrayObject* self = Open(object);
   const DType wanted = DTypeFromObject(self->state, dtype);
-  if (copy != nullptr && PyObject_IsTrue(copy) == 0 && wanted == self->view.dtype()) {
+  if (copy != nullptr && !capi::Truth(copy) && wanted == self->view.dtype()) {
     return Ref::Borrow(object);
   }
   const bool fortran = self->view.layout.f_contiguous() && !self->view.layout.c_contiguous();
@@ -140,13 +163,7 @@ Ref ViewAs(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* 
 
 // Arguments as one tuple or spread out: a.reshape((2, 3)) and a.reshape(2, 3).
 base::Dims DimsFromArguments(PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs == 1) return ShapeFromObject(args[0]);
-  base::Dims dims;
-  if (nargs > base::kMaxDims) {
-    Raise(PyExc_ValueError, "an array has at most %d dimensions, got %zd", base::kMaxDims, nargs);
-  }
-  for (Py_ssize_t i = 0; i < nargs; ++i) dims.push_back(ShapeFromObject(args[i])[0]);
-  return dims;
+  return nargs == 1 ? ShapeFromObject(args[0]) : IntegersFrom(args, nargs);
 }
 
 Ref Reshape(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
@@ -231,11 +248,8 @@ Ref ReduceMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyOb
   static constexpr capi::Signature<4> kSignature(simd::InfoOf(kReduction).name,
                                                  {"axis", "out", "keepdims", "ddof"}, 1, 0);
   const auto [axis, out, keepdims, ddof] = kSignature.Parse(args, nargs, kwnames);
-  ReductionCall call{axis, out};
-  if (keepdims != nullptr) call.keepdims = PyObject_IsTrue(keepdims) == 1;
-  if (ddof != nullptr) call.ddof = PyFloat_AsDouble(ddof);
-  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  return ApplyReduction(AsArray(object)->state, kReduction, object, call);
+  return ApplyReduction(AsArray(object)->state, kReduction, object,
+                        ReductionCall::From(axis, out, keepdims, ddof));
 }
 
 Ref ClipMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -270,32 +284,83 @@ Ref Reduce(PyObject* object, PyObject*) {
 
 PyMethodDef array_methods[] = {
     {"item", POSITIONAL(Item),
-     "item($self, /, *index)\n--\n\nOne element as a Python object; without an index the only "
-     "one."},
+     "item($self, /, *index)\n"
+     "--\n"
+     "\n"
+     "One element as a Python object.\n"
+     "\n"
+     "index is nothing for the only element, one integer (negative from the end) for its place in "
+     "C\n"
+     "order, or one integer for each dimension, spread or as a tuple. Raises ValueError for "
+     "another\n"
+     "number of them, IndexError for one that is out of bounds, TypeError for what is no integer."},
     {"tolist", capi::Method<&ToList>(), METH_NOARGS,
      "tolist($self, /)\n--\n\nNested lists of Python objects; one object for a 0-d array."},
     {"tobytes", FAST(ToBytes),
-     "tobytes($self, /, order='C')\n--\n\nThe elements as bytes, in C order unless told "
-     "otherwise."},
+     "tobytes($self, /, order='C')\n"
+     "--\n"
+     "\n"
+     "The size * itemsize bytes of the elements, one behind the other, in their own byte order.\n"
+     "\n"
+     "order is 'C', 'F', or 'A' and 'K', which keep Fortran order; anything else is a ValueError.\n"
+     "Raises MemoryError, and OSError for missing pages of a mapped file."},
     {"__bytes__", capi::Method<&Bytes>(), METH_NOARGS, nullptr},
     {"copy", FAST(Copy),
-     "copy($self, /, order='C')\n--\n\nA new array on the heap with the same elements."},
+     "copy($self, /, order='C')\n"
+     "--\n"
+     "\n"
+     "A new writable array on the heap of the same shape, dtype and elements.\n"
+     "\n"
+     "order is 'C', 'F', or 'A' and 'K', which keep Fortran order; anything else is a ValueError.\n"
+     "Raises MemoryError, and OSError for missing pages of a mapped file."},
+    {"__complex__", capi::Method<&ArrayComplex>(), METH_NOARGS, nullptr},
     {"__copy__", capi::Method<&ShallowCopy>(), METH_NOARGS, nullptr},
     {"__deepcopy__", capi::Method<&ShallowCopy>(), METH_O, nullptr},
     {"astype", FAST(AsType),
-     "astype($self, /, dtype, *, copy=True)\n--\n\nA new array with the elements cast to dtype.\n\n"
-     "copy=False returns the array itself when the dtype is the same."},
+     "astype($self, /, dtype, *, copy=True)\n"
+     "--\n"
+     "\n"
+     "A new array of the same shape with the elements cast to dtype, as C casts numbers.\n"
+     "\n"
+     "copy=False returns the array itself when the dtype is the same. Raises TypeError for a "
+     "dtype\n"
+     "that spanflow does not have or to which this one does not cast (numbers cast to numbers,\n"
+     "bytes to bytes, records to records of the same field names)."},
     {"view", FAST(ViewAs),
-     "view($self, /, dtype=None)\n--\n\nThe same bytes seen as another dtype, without copying."},
+     "view($self, /, dtype=None)\n"
+     "--\n"
+     "\n"
+     "The same bytes seen as another dtype, without copying.\n"
+     "\n"
+     "An itemsize other than this array's changes the length of the last axis, which must then be\n"
+     "contiguous and hold a whole number of new elements, else ValueError. Raises TypeError for a\n"
+     "dtype that spanflow does not have."},
     {"reshape", POSITIONAL(Reshape),
-     "reshape($self, /, *shape)\n--\n\nThe same elements in another shape: a view where possible, "
-     "else a copy.\n"
-     "One dimension may be -1."},
+     "reshape($self, /, *shape)\n"
+     "--\n"
+     "\n"
+     "The same elements in C order in another shape: a view where possible, else a copy.\n"
+     "\n"
+     "shape is integers, spread or as a tuple, with the same product; one of them may be -1, "
+     "which\n"
+     "is then computed. Raises ValueError for another product, TypeError for what is no integer."},
     {"transpose", POSITIONAL(Transpose),
-     "transpose($self, /, *axes)\n--\n\nA view with its axes permuted; reversed when none are "
-     "given."},
+     "transpose($self, /, *axes)\n"
+     "--\n"
+     "\n"
+     "A view with its axes permuted; reversed when none are given.\n"
+     "\n"
+     "axes is one integer for each dimension, spread or as a tuple, each axis once (negative from\n"
+     "the end), else ValueError. Raises TypeError for what is no integer."},
     {"fill", capi::Method<&Fill>(), METH_O,
-     "fill($self, value, /)\n--\n\nSet every element to value."},
+     "fill($self, value, /)\n"
+     "--\n"
+     "\n"
+     "Set every element to value: a number, bytes, a tuple for a record, or an array of one "
+     "element.\n"
+     "\n"
+     "Raises TypeError for a value that is no element of the dtype, OverflowError for an int that\n"
+     "does not fit it, ValueError for a read-only array."},
     {"clip", FAST(ClipMethod),
      "clip($self, /, lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
     {"close", capi::Method<&Close>(), METH_NOARGS,

@@ -3,6 +3,7 @@
 #include "bindings/convert.h"
 #include "bindings/operation.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -56,7 +57,7 @@ Ref OnlyItem(PyObject* object, const char* wanted) {
   return ReadItem(self->view, self->view.data);
 }
 
-int Truth(PyObject* object) {
+int ToBool(PyObject* object) {
   ArrayObject* self = AsArray(object);
   CheckOpen(self);
   if (self->view.size() != 1) {
@@ -64,7 +65,15 @@ int Truth(PyObject* object) {
           "the truth value of an array of %lld elements is ambiguous: use any() or all()",
           static_cast<long long>(self->view.size()));
   }
-  return PyObject_IsTrue(OnlyItem(object, "bool").get());
+  return capi::Truth(OnlyItem(object, "bool").get());
+}
+
+// As NumPy: whether any element equals the value.
+int Contains(PyObject* self, PyObject* value) {
+  const Ref equal = capi::Check(PyObject_RichCompare(self, value, Py_EQ));
+  ModuleState* state = AsArray(self)->state;
+  if (!IsArray(state, equal.get())) return capi::Truth(equal.get());
+  return capi::Truth(ApplyReduction(state, simd::Reduction::kAny, equal.get(), {}).get());
 }
 
 Ref ToInt(PyObject* self) { return capi::Check(PyNumber_Long(OnlyItem(self, "int").get())); }
@@ -77,6 +86,11 @@ Ref ToIndex(PyObject* self) {
 }
 
 }  // namespace
+
+Ref ArrayComplex(PyObject* self, PyObject*) {
+  return capi::Check(PyObject_CallOneArg(reinterpret_cast<PyObject*>(&PyComplex_Type),
+                                         OnlyItem(self, "complex").get()));
+}
 
 std::span<const PyType_Slot> ArrayNumberSlots() {
   using enum simd::Op;
@@ -99,10 +113,11 @@ std::span<const PyType_Slot> ArrayNumberSlots() {
       {Py_nb_absolute, capi::Slot<&Unary<kAbsolute>>()},
       {Py_nb_invert, capi::Slot<&Unary<kInvert>>()},
       {Py_nb_positive, capi::Slot<&Positive>()},
-      {Py_nb_bool, capi::Slot<&Truth>()},
+      {Py_nb_bool, capi::Slot<&ToBool>()},
       {Py_nb_int, capi::Slot<&ToInt>()},
       {Py_nb_float, capi::Slot<&ToFloat>()},
       {Py_nb_index, capi::Slot<&ToIndex>()},
+      {Py_sq_contains, capi::Slot<&Contains>()},
   };
   return slots;
 }

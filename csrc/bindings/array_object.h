@@ -68,6 +68,7 @@ capi::Ref ArraySubscript(PyObject* self, PyObject* key);
 int ArrayAssignSubscript(PyObject* self, PyObject* key, PyObject* value);
 capi::Ref ArrayItem(PyObject* self, Py_ssize_t index);
 capi::Ref ArrayIter(PyObject* self);
+capi::Ref ArrayComplex(PyObject* self, PyObject* unused);  // __complex__ has no slot
 capi::Ref ArrayRichCompare(PyObject* self, PyObject* other, int op);
 extern PyType_Spec iterator_spec;
 extern PyMethodDef array_methods[];

@@ -8,7 +8,7 @@
 
 #include "array/copy.h"
 #include "array/create.h"
-#include "capi/error.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -156,9 +156,7 @@ double ToDouble(PyObject* object) {
   if (PyComplex_Check(object)) {
     Raise(PyExc_TypeError, "cannot put the complex number %R into a real array", object);
   }
-  const double value = PyFloat_AsDouble(object);
-  if (value == -1.0 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  return value;
+  return capi::Double(object);
 }
 
 void StoreHalf(double value, std::byte* item) {
@@ -170,11 +168,8 @@ void StoreHalf(double value, std::byte* item) {
 
 void ObjectToNative(Kind kind, PyObject* object, std::byte* item) {
   switch (kind) {
-    case Kind::kBool: {
-      const int truth = PyObject_IsTrue(object);
-      capi::CheckStatus(truth);
-      return Store<uint8_t>(item, truth != 0);
-    }
+    case Kind::kBool:
+      return Store<uint8_t>(item, capi::Truth(object));
     case Kind::kI8:
       return StoreInteger<int8_t>(kind, object, item);
     case Kind::kU8:
@@ -230,7 +225,7 @@ void ObjectToField(const Field& field, PyObject* object, std::byte* item, size_t
   if (axis == field.shape.size()) return ObjectToItem(field.dtype, object, item);
   int64_t step = field.dtype.itemsize();
   for (size_t i = axis + 1; i < field.shape.size(); ++i) step *= field.shape[i];
-  const Ref items = Check(PySequence_Tuple(object));
+  const Ref items = capi::Items(object);
   if (PyTuple_GET_SIZE(items.get()) != field.shape[axis]) {
     Raise(PyExc_ValueError, "field '%s' takes %lld values along axis %zu, got %zd",
           field.name.c_str(), static_cast<long long>(field.shape[axis]), axis,
@@ -242,7 +237,7 @@ void ObjectToField(const Field& field, PyObject* object, std::byte* item, size_t
 }
 
 void ObjectToRecord(const DType& dtype, PyObject* object, std::byte* item) {
-  const Ref items = Check(PySequence_Tuple(object));
+  const Ref items = capi::Items(object);
   const auto count = static_cast<Py_ssize_t>(dtype.fields().size());
   if (PyTuple_GET_SIZE(items.get()) != count) {
     Raise(PyExc_ValueError, "a record of %zd fields takes %zd values, got %zd", count, count,

@@ -1,20 +1,17 @@
 #include "bindings/create.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <string>
 
 #include "array/copy.h"
 #include "array/create.h"
-#include "array/promote.h"
-#include "base/arith.h"
 #include "bindings/convert.h"
 #include "bindings/dtype_object.h"
 #include "bindings/lease.h"
+#include "bindings/operation.h"
 #include "capi/args.h"
-#include "capi/attach.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -22,35 +19,34 @@ namespace {
 using base::DType;
 using base::Kind;
 using capi::Check;
+using capi::Given;
 using capi::Raise;
 using capi::Ref;
 
 enum class CopyMode { kIfNeeded, kAlways, kNever };
 
 CopyMode CopyModeFrom(PyObject* copy) {
-  if (copy == nullptr || copy == Py_None) return CopyMode::kIfNeeded;
-  const int truth = PyObject_IsTrue(copy);
-  capi::CheckStatus(truth);
-  return truth != 0 ? CopyMode::kAlways : CopyMode::kNever;
+  if (!Given(copy)) return CopyMode::kIfNeeded;
+  return capi::Truth(copy) ? CopyMode::kAlways : CopyMode::kNever;
 }
 
-bool Given(PyObject* object) { return object != nullptr && object != Py_None; }
+// C order, or Fortran order for what is so.
+Ref CopyOf(ModuleState* state, const array::View& view, const DType& dtype) {
+  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
+  return NewArray(state, capi::Take(RunDetached(view.layout.nbytes(), [&] {
+                    return array::CopyToNew(view, dtype, fortran);
+                  })));
+}
 
 // A contiguous copy by the exporter's own rules: the only way to read suboffsets.
 Ref CopyOfIndirect(ModuleState* state, PyObject* exporter) {
   const Ref memory = Check(PyMemoryView_GetContiguous(exporter, PyBUF_READ, 'C'));
-  Leased leased = LeaseBuffer(state, memory.get());
-  array::View copy = capi::Take(array::CopyToNew(leased.view, leased.view.dtype()));
-  return NewArray(state, std::move(copy));
+  const Leased leased = LeaseBuffer(state, memory.get());
+  return CopyOf(state, leased.view, leased.view.dtype());
 }
 
 Ref InterfaceOrNull(PyObject* object) {
-  PyObject* interface = PyObject_GetAttrString(object, "__array_interface__");
-  if (interface == nullptr) {
-    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw capi::PythonError{};
-    PyErr_Clear();
-  }
-  return Ref::Steal(interface);
+  return capi::AttributeOrNull(object, "__array_interface__");
 }
 
 Ref WrapLease(ModuleState* state, Leased leased) {
@@ -67,8 +63,7 @@ Ref WrapInterfaceAfterError(ModuleState* state, PyObject* object) {
     capi::Restore(std::move(error));
     throw capi::PythonError{};
   }
-  Ref dtype = Ref::Steal(PyObject_GetAttrString(object, "dtype"));
-  if (!dtype) PyErr_Clear();
+  const Ref dtype = capi::AttributeOrNull(object, "dtype");
   Leased leased = LeaseInterface(state, object, interface.get());
   if (dtype) {  // what the interface can only call raw bytes (bfloat16) has a name there
     const DType named = DTypeFromObject(state, dtype.get());
@@ -91,12 +86,6 @@ Ref Wrap(ModuleState* state, PyObject* object, bool* indirect) {
   if (IsPythonScalar(object) || PyList_CheckExact(object) || PyTuple_CheckExact(object)) return {};
   const Ref interface = InterfaceOrNull(object);
   return interface ? WrapLease(state, LeaseInterface(state, object, interface.get())) : Ref();
-}
-
-Ref CopyOf(ModuleState* state, const array::View& view, const DType& dtype) {
-  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
-  array::View copy = capi::Take(array::CopyToNew(view, dtype, fortran));
-  return NewArray(state, std::move(copy));
 }
 
 [[noreturn]] void RaiseNeedsCopy(PyObject* object, const char* why) {
@@ -154,10 +143,11 @@ void FillWith(ModuleState* state, const array::View& view, PyObject* value) {
   if (IsPythonScalar(value) || PyBytes_Check(value)) {
     const array::View one = capi::Take(array::Empty(view.dtype(), {}));
     ObjectToItem(one.dtype(), value, one.data);
-    return capi::Check(array::Fill(view, one));
+    return capi::Check(RunDetached(view.layout.nbytes(), [&] { return array::Fill(view, one); }));
   }
   const Ref from = AsArrayObject(state, value, nullptr, nullptr);
-  capi::Check(array::Copy(AsArray(from.get())->view, view));
+  const array::View& values = AsArray(from.get())->view;
+  capi::Check(RunDetached(view.layout.nbytes(), [&] { return array::Copy(values, view); }));
 }
 
 // The dtype that a value would have as an array; bytes are one element here, not many.
@@ -188,66 +178,44 @@ Ref OnesFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyOb
   return array;
 }
 
-// start + i * step, computed as NumPy does: the step is the difference of the first two values.
-struct Range {
-  double start, stop, step;
-};
-
-template <class T>
-void FillRange(std::byte* data, int64_t count, T start, T step) {
-  T* out = reinterpret_cast<T*>(data);
-  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<T>(start + static_cast<T>(i) * step);
-}
-
-double AsDouble(PyObject* object) {
-  const double value = PyFloat_AsDouble(object);
-  if (value == -1.0 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  return value;
-}
-
-// All three are integers: exact arithmetic in Python's own range object.
-Ref IntegerRange(ModuleState* state, PyObject* start, PyObject* stop, PyObject* step,
-                 const DType* dtype) {
-  const Ref range = Check(PyObject_CallFunctionObjArgs(reinterpret_cast<PyObject*>(&PyRange_Type),
-                                                       start, stop, step, nullptr));
-  const Py_ssize_t count = PyObject_Size(range.get());
-  if (count < 0) throw capi::PythonError{};
-  array::View view = capi::Take(array::Empty(DType(Kind::kI64), {count}));
-  const long long first = PyLong_AsLongLong(start), by = PyLong_AsLongLong(step);
-  if ((first == -1 || by == -1) && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  FillRange<int64_t>(view.data, count, first, by);
-  if (dtype != nullptr) view = capi::Take(array::CopyToNew(view, *dtype));
-  return NewArray(state, std::move(view));
-}
-
-Ref ArangeFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<4> kSignature("arange", {"start", "stop", "step", "dtype"}, 4,
-                                                 1);
-  auto [start, stop, step, dtype] = kSignature.Parse(args, nargs, kwnames);
-  ModuleState* state = StateOf(module);
-  const Ref zero = Check(PyLong_FromLong(0)), one = Check(PyLong_FromLong(1));
-  if (!Given(stop)) {
-    stop = start;
-    start = zero.get();
+// The bytes of an exporter, whose format does not matter.
+Leased BytesOf(ModuleState* state, PyObject* buffer) {
+  if (!PyObject_CheckBuffer(buffer)) {
+    Raise(PyExc_TypeError, "frombuffer() needs an object with a buffer, got %.200s",
+          Py_TYPE(buffer)->tp_name);
   }
-  if (!Given(step)) step = one.get();
-  DType wanted;
-  if (Given(dtype)) wanted = DTypeFromObject(state, dtype);
-  if (PyLong_Check(start) && PyLong_Check(stop) && PyLong_Check(step)) {
-    return IntegerRange(state, start, stop, step, Given(dtype) ? &wanted : nullptr);
+  try {
+    return LeaseBytes(state, buffer);
+  } catch (const capi::PythonError&) {  // exporters say either
+    if (!PyErr_ExceptionMatches(PyExc_BufferError) && !PyErr_ExceptionMatches(PyExc_ValueError)) {
+      throw;
+    }
+    const Ref why = capi::TakeRaised();
+    Raise(PyExc_ValueError,
+          "frombuffer() needs a C-contiguous buffer (%S); asarray() takes any layout", why.get());
   }
-  const Range range{AsDouble(start), AsDouble(stop), AsDouble(step)};
-  if (range.step == 0) Raise(PyExc_ValueError, "arange() step must not be zero");
-  const double length = std::ceil((range.stop - range.start) / range.step);
-  if (!(length < 9.0e18)) Raise(PyExc_ValueError, "arange() of %R to %R is too long", start, stop);
-  const auto count = static_cast<int64_t>(std::max(length, 0.0));
-  array::View view = capi::Take(array::Empty(DType(Kind::kF64), {count}));
-  FillRange<double>(view.data, count, range.start, range.step);
-  if (Given(dtype)) view = capi::Take(array::CopyToNew(view, wanted));
-  return NewArray(state, std::move(view));
 }
 
-// The bytes of an exporter as a one-dimensional array.
+// How many elements lie behind the offset; `count` of them where that is not negative.
+int64_t ElementsIn(int64_t nbytes, int64_t itemsize, int64_t count, int64_t offset) {
+  using Long = long long;
+  if (offset < 0 || offset > nbytes) {
+    Raise(PyExc_ValueError, "offset %lld lies outside of the buffer of %lld bytes", Long{offset},
+          Long{nbytes});
+  }
+  if (itemsize == 0) Raise(PyExc_ValueError, "frombuffer() needs a dtype with an itemsize above 0");
+  const int64_t room = (nbytes - offset) / itemsize;
+  if (count < 0 && room * itemsize != nbytes - offset) {
+    Raise(PyExc_ValueError, "%lld bytes behind the offset are no multiple of the itemsize %lld",
+          Long{nbytes - offset}, Long{itemsize});
+  }
+  if (count > room) {
+    Raise(PyExc_ValueError, "the buffer holds %lld elements behind the offset, count is %lld",
+          Long{room}, Long{count});
+  }
+  return count < 0 ? room : count;
+}
+
 Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs,
                        PyObject* kwnames) {
   static constexpr capi::Signature<4> kSignature("frombuffer",
@@ -255,35 +223,11 @@ Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs
   const auto [buffer, dtype, count_object, offset_object] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* state = StateOf(module);
   const DType type = Given(dtype) ? DTypeFromObject(state, dtype) : DType(Kind::kF64);
-  const Py_ssize_t count =
-      Given(count_object) ? PyNumber_AsSsize_t(count_object, PyExc_ValueError) : -1;
-  const Py_ssize_t offset =
-      Given(offset_object) ? PyNumber_AsSsize_t(offset_object, PyExc_ValueError) : 0;
-  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  if (!PyObject_CheckBuffer(buffer)) {
-    Raise(PyExc_TypeError, "frombuffer() needs an object with a buffer, got %.200s",
-          Py_TYPE(buffer)->tp_name);
-  }
-  Leased leased = LeaseBuffer(state, buffer);
-  if (!leased.lease || !leased.view.layout.c_contiguous()) {
-    Raise(PyExc_ValueError, "frombuffer() needs a C-contiguous buffer; asarray() takes any layout");
-  }
-  const int64_t nbytes = leased.view.layout.nbytes(), itemsize = type.itemsize();
-  if (offset < 0 || offset > nbytes) {
-    Raise(PyExc_ValueError, "offset %zd lies outside of the buffer of %lld bytes", offset,
-          static_cast<long long>(nbytes));
-  }
-  if (itemsize == 0) Raise(PyExc_ValueError, "frombuffer() needs a dtype with an itemsize above 0");
-  const int64_t room = (nbytes - offset) / itemsize;
-  if (count < 0 && room * itemsize != nbytes - offset) {
-    Raise(PyExc_ValueError, "%lld bytes behind the offset are no multiple of the itemsize %lld",
-          static_cast<long long>(nbytes - offset), static_cast<long long>(itemsize));
-  }
-  if (count > room) {
-    Raise(PyExc_ValueError, "the buffer holds %lld elements behind the offset, count is %zd",
-          static_cast<long long>(room), count);
-  }
-  leased.view.layout = capi::Take(base::Layout::Contiguous(type, {count < 0 ? room : count}));
+  const int64_t count = Given(count_object) ? capi::Integer(count_object, PyExc_ValueError) : -1;
+  const int64_t offset = Given(offset_object) ? capi::Integer(offset_object, PyExc_ValueError) : 0;
+  Leased leased = BytesOf(state, buffer);
+  const int64_t elements = ElementsIn(leased.view.layout.nbytes(), type.itemsize(), count, offset);
+  leased.view.layout = capi::Take(base::Layout::Contiguous(type, {elements}));
   leased.view.data += offset;
   return WrapLease(state, std::move(leased));
 }
@@ -292,33 +236,31 @@ Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs
 
 bool FortranFromObject(PyObject* order) {
   if (!Given(order)) return false;
-  const char* text = PyUnicode_Check(order) ? PyUnicode_AsUTF8(order) : nullptr;
-  if (text == nullptr || (std::strcmp(text, "C") != 0 && std::strcmp(text, "F") != 0)) {
+  const std::string code = PyUnicode_Check(order) ? capi::Text(order) : "";
+  if (code != "C" && code != "F") {
     Raise(PyExc_ValueError, "order must be 'C' or 'F', got %R", order);
   }
-  return text[0] == 'F';
+  return code == "F";
+}
+
+base::Dims IntegersFrom(PyObject* const* objects, Py_ssize_t count) {
+  if (count > base::kMaxDims) {
+    Raise(PyExc_ValueError, "an array has at most %d dimensions, got %zd", base::kMaxDims, count);
+  }
+  base::Dims values;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    values.push_back(capi::Integer(objects[i], PyExc_ValueError));
+  }
+  return values;
+}
+
+base::Dims IntegersFrom(PyObject* iterable) {
+  const Ref items = capi::Items(iterable);
+  return IntegersFrom(&PyTuple_GET_ITEM(items.get(), 0), capi::Count(items));
 }
 
 base::Dims ShapeFromObject(PyObject* object) {
-  base::Dims shape;
-  if (PyIndex_Check(object)) {
-    const Py_ssize_t extent = PyNumber_AsSsize_t(object, PyExc_ValueError);
-    if (extent == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-    shape.push_back(extent);
-    return shape;
-  }
-  const Ref items = Check(PySequence_Tuple(object));
-  if (PyTuple_GET_SIZE(items.get()) > base::kMaxDims) {
-    Raise(PyExc_ValueError, "an array has at most %d dimensions, got %zd", base::kMaxDims,
-          PyTuple_GET_SIZE(items.get()));
-  }
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
-    const Py_ssize_t extent =
-        PyNumber_AsSsize_t(PyTuple_GET_ITEM(items.get(), i), PyExc_ValueError);
-    if (extent == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-    shape.push_back(extent);
-  }
-  return shape;
+  return PyIndex_Check(object) ? IntegersFrom(&object, 1) : IntegersFrom(object);
 }
 
 Ref WrapOrNull(ModuleState* state, PyObject* object) {
@@ -372,13 +314,19 @@ PyMethodDef create_functions[] = {
     {"full", FAST(FullFunction),
      "full(shape, fill_value, dtype=None, order='C')\n--\n\n"
      "A new array with every element set to fill_value, whose dtype it takes unless one is given."},
-    {"arange", FAST(ArangeFunction),
+    {"arange", FAST(Arange),
      "arange(start, stop=None, step=1, dtype=None)\n--\n\n"
-     "Evenly spaced values in [start, stop); int64 if all three are integers, else float64.\n"
-     "With one argument it is the stop and the start is 0."},
+     "Evenly spaced values in [start, stop), one-dimensional; one argument is the stop.\n\n"
+     "int64 (uint64 beyond it) if all three are integers, NumPy's among them; else float64, with\n"
+     "NumPy's values and length. dtype may be any other to which these cast. Raises ValueError\n"
+     "for a step of 0 or a range that is too long, OverflowError for integers beyond 64 bits."},
     {"frombuffer", FAST(FromBufferFunction),
      "frombuffer(buffer, dtype='float64', count=-1, offset=0)\n--\n\n"
-     "The bytes of a C-contiguous buffer as a one-dimensional array, without copying."},
+     "The bytes of a C-contiguous buffer as a one-dimensional array, without copying.\n\n"
+     "The exporter's own format does not matter. count is how many elements of dtype are taken\n"
+     "(-1: all), from offset bytes on. The array is read-only if the exporter is. Raises\n"
+     "TypeError for what has no buffer, ValueError for a buffer that is not C-contiguous, or a\n"
+     "count or an offset that does not fit its size."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

@@ -19,8 +19,13 @@ capi::Ref ArrayFromSequence(ModuleState* state, PyObject* object, const base::DT
 capi::Ref WrapOrNull(ModuleState* state, PyObject* object);
 
 base::Dims ShapeFromObject(PyObject* object);  // an int or a sequence of ints
+base::Dims IntegersFrom(PyObject* iterable);
+base::Dims IntegersFrom(PyObject* const* objects, Py_ssize_t count);
 
 bool FortranFromObject(PyObject* order);  // null, None, 'C' or 'F'
+
+// The function arange, which has a file of its own.
+capi::Ref Arange(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 extern PyMethodDef create_functions[];
 

@@ -9,6 +9,7 @@
 #include "capi/args.h"
 #include "capi/attach.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 #include "io/npy.h"
 
 namespace spanflow::bindings {
@@ -16,10 +17,9 @@ namespace {
 
 using array::View;
 using capi::Check;
+using capi::Given;
 using capi::Raise;
 using capi::Ref;
-
-bool Given(PyObject* object) { return object != nullptr && object != Py_None; }
 
 // str or os.PathLike, as the file system's bytes.
 std::string PathFrom(PyObject* object) {
@@ -48,36 +48,55 @@ Mode ModeFrom(PyObject* object) {
         object);
 }
 
+struct OpenCall {
+  std::string path;
+  Mode mode;
+  std::optional<base::DType> dtype;
+  std::optional<base::Dims> shape;
+  int64_t offset = 0;
+  bool order_given = false;
+  bool fortran = false;
+};
+
+base::Result<View> OpenFile(const OpenCall& call) {
+  const capi::DetachScope detached;
+  if (call.mode.create) return io::CreateNpy(call.path, *call.dtype, *call.shape, call.fortran);
+  if (!call.dtype) return io::OpenNpy(call.path, call.mode.map);
+  return io::OpenRaw(call.path, call.mode.map, *call.dtype, call.shape, call.offset, call.fortran);
+}
+
+void CheckArguments(const OpenCall& call) {
+  if (call.mode.create && (!call.dtype || !call.shape || call.offset != 0)) {
+    Raise(PyExc_ValueError, "mode 'w+' makes a new .npy file: give its dtype and shape, no offset");
+  }
+  if (!call.mode.create && !call.dtype && (call.shape || call.offset != 0)) {
+    Raise(PyExc_ValueError, "shape and offset describe a raw file: give its dtype as well");
+  }
+}
+
+// A .npy file says its order itself; an order that was asked for is a promise to the caller.
+void CheckOrder(const OpenCall& call, const base::Layout& layout) {
+  if (!call.order_given || (call.fortran ? layout.f_contiguous() : layout.c_contiguous())) return;
+  Raise(PyExc_ValueError,
+        "'%s' is in %s order, not in the order '%s' that was asked for; leave it out",
+        call.path.c_str(), call.fortran ? "C" : "Fortran", call.fortran ? "F" : "C");
+}
+
 Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<6> kSignature(
       "open", {"path", "mode", "dtype", "shape", "offset", "order"}, 2, 1);
-  const auto [path_object, mode_object, dtype_object, shape_object, offset_object, order] =
-      kSignature.Parse(args, nargs, kwnames);
+  const auto [path, mode, dtype, shape, offset, order] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* state = StateOf(module);
-  const std::string path = PathFrom(path_object);
-  const Mode mode = ModeFrom(mode_object);
-  std::optional<base::Dims> shape;
-  if (Given(shape_object)) shape = ShapeFromObject(shape_object);
-  const Py_ssize_t offset =
-      Given(offset_object) ? PyNumber_AsSsize_t(offset_object, PyExc_ValueError) : 0;
-  if (offset == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  const bool fortran = FortranFromObject(order);
-
-  const bool raw = Given(dtype_object) && !mode.create;
-  base::DType dtype;
-  if (Given(dtype_object)) dtype = DTypeFromObject(state, dtype_object);
-  if (mode.create && (!Given(dtype_object) || !shape || offset != 0)) {
-    Raise(PyExc_ValueError, "mode 'w+' makes a new .npy file: give its dtype and shape, no offset");
-  }
-  if (!mode.create && !raw && (shape || offset != 0)) {
-    Raise(PyExc_ValueError, "shape and offset describe a raw file: give its dtype as well");
-  }
-  const auto map = [&]() -> base::Result<View> {
-    const capi::DetachScope detached;
-    if (mode.create) return io::CreateNpy(path, dtype, *shape, fortran);
-    return raw ? io::OpenRaw(path, mode.map, dtype, shape, offset) : io::OpenNpy(path, mode.map);
-  };
-  return NewArray(state, capi::Take(map()));
+  OpenCall call{PathFrom(path), ModeFrom(mode), {}, {}};
+  if (Given(shape)) call.shape = ShapeFromObject(shape);
+  if (Given(offset)) call.offset = capi::Integer(offset, PyExc_ValueError);
+  if (Given(dtype)) call.dtype = DTypeFromObject(state, dtype);
+  call.order_given = Given(order);
+  call.fortran = FortranFromObject(order);
+  CheckArguments(call);
+  View view = capi::Take(OpenFile(call));
+  CheckOrder(call, view.layout);
+  return NewArray(state, std::move(view));
 }
 
 Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -102,15 +121,17 @@ Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
 
 PyMethodDef file_functions[] = {
     {"open", capi::Method<&Open>(), METH_FASTCALL | METH_KEYWORDS,
-     "open(path, mode='r', *, dtype=None, shape=None, offset=0, order='C')\n--\n\n"
+     "open(path, mode='r', *, dtype=None, shape=None, offset=0, order=None)\n--\n\n"
      "Map a .npy file, or with dtype a raw file, without reading it.\n\n"
      "mode: 'r' read only, 'r+' writes go to the file, 'w+' a new .npy file of zeros (needs dtype\n"
      "and shape), 'c' writes stay in memory. shape and offset (bytes) describe a raw file; "
      "without\n"
-     "shape it is one-dimensional and as long as the file. Raises OSError for files that cannot "
-     "be\n"
-     "opened, ValueError for a header or a size that does not fit the file, TypeError for a dtype\n"
-     "that spanflow does not have."},
+     "shape it is one-dimensional and as long as the file. order, 'C' or 'F', is how the elements\n"
+     "of a raw or a new file lie ('C' if it is not given); a .npy file knows, and an order that "
+     "is\n"
+     "not the file's is refused. Raises OSError for files that cannot be opened, ValueError for a\n"
+     "header, a size or an order that does not fit the file, TypeError for a dtype that spanflow\n"
+     "does not have."},
     {"save", capi::Method<&Save>(), METH_FASTCALL | METH_KEYWORDS,
      "save(path, a)\n--\n\nWrite a .npy file that NumPy reads, with its data 64-byte aligned.\n\n"
      "Atomic: the new file appears under its name only when it is complete and on the disk; until\n"

@@ -1,10 +1,14 @@
 #include "bindings/lease.h"
 
+#include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 
+#include "bindings/create.h"
 #include "bindings/dtype_object.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -88,6 +92,7 @@ void Dealloc(PyObject* self) {
     lease->block()->~ForeignBlock();
   } else {
     PyBuffer_Release(&lease->buffer);
+    Py_CLEAR(lease->owner);
   }
   PyTypeObject* type = Py_TYPE(self);
   type->tp_free(self);
@@ -109,21 +114,46 @@ base::DType FormatOf(const Py_buffer& buffer) {
   return capi::Take(base::ParseFormat(format, buffer.itemsize));
 }
 
-// Formats of records leave things unsaid (the size of a record inside, fields that overlap). NumPy
-// arrays know them: their dtype attribute is asked.
-base::DType DTypeOf(ModuleState* state, const Py_buffer& buffer, PyObject* exporter) {
-  base::DType dtype = FormatOf(buffer);
-  if (dtype.kind() != base::Kind::kRecord) return dtype;
-  const Ref own = Ref::Steal(PyObject_GetAttrString(exporter, "dtype"));
-  if (!own) {
-    PyErr_Clear();
-    return dtype;
+// The dtype that a NumPy array, or a memoryview of one, names itself; nothing where there is none
+// that we have, or that fits the items.
+std::optional<base::DType> OwnDType(ModuleState* state, PyObject* exporter, int64_t itemsize) {
+  try {
+    const Ref source = PyMemoryView_Check(exporter) ? capi::AttributeOrNull(exporter, "obj")
+                                                    : Ref::Borrow(exporter);
+    const Ref own = source ? capi::AttributeOrNull(source.get(), "dtype") : Ref();
+    if (!own) return std::nullopt;
+    base::DType dtype = DTypeFromObject(state, own.get());
+    if (dtype.itemsize() == itemsize) return dtype;
+  } catch (const capi::PythonError&) {
+    capi::ForgetRefusal();
   }
-  base::DType exact = DTypeFromObject(state, own.get());
-  return exact.itemsize() == dtype.itemsize() ? exact : dtype;
+  return std::nullopt;
+}
+
+// Formats of records leave things unsaid (the size of a record inside, padding at the end, fields
+// that overlap), so the exporter is asked first.
+base::DType DTypeOf(ModuleState* state, const Py_buffer& buffer, PyObject* exporter) {
+  if (buffer.format != nullptr && std::strncmp(buffer.format, "T{", 2) == 0) {
+    if (auto own = OwnDType(state, exporter, buffer.itemsize)) return *std::move(own);
+  }
+  return FormatOf(buffer);
+}
+
+// NumPy's scalars of dtypes without a format (datetime64, bytes_) export their one element as
+// bytes. Python's own exporters of bytes are sequences, these are not, or are subclasses of bytes.
+bool MayBeScalarAsBytes(const Py_buffer& buffer, PyObject* exporter) {
+  return buffer.ndim == 1 && (buffer.format == nullptr || std::strcmp(buffer.format, "B") == 0) &&
+         (!PySequence_Check(exporter) ||
+          (PyBytes_Check(exporter) && !PyBytes_CheckExact(exporter)));
 }
 
 base::Layout LayoutOf(ModuleState* state, const Py_buffer& buffer, PyObject* exporter) {
+  if (MayBeScalarAsBytes(buffer, exporter)) {
+    if (const Ref own = capi::AttributeOrNull(exporter, "dtype")) {
+      base::DType dtype = DTypeFromObject(state, own.get());
+      if (dtype.itemsize() == buffer.len) return {std::move(dtype), {}, {}};
+    }
+  }
   const std::span<const int64_t> shape(buffer.shape, static_cast<size_t>(buffer.ndim));
   base::Layout layout{DTypeOf(state, buffer, exporter), base::Dims(shape), {}};
   if (buffer.strides != nullptr) {
@@ -147,24 +177,49 @@ PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
                        {Py_tp_clear, reinterpret_cast<void*>(&Clear)},
                        {0, nullptr}};
 
-PyObject* Item(PyObject* interface, const char* key) {
-  PyObject* value = PyDict_GetItemString(interface, key);
-  return value == Py_None ? nullptr : value;
+// The exporter's buffer, held by a new lease that has no block yet.
+Ref NewLeaseOf(ModuleState* state, PyObject* exporter, int flags) {
+  Ref self = NewLease(state);
+  Py_buffer& buffer = AsLease(self.get())->buffer;
+  if (PyObject_GetBuffer(exporter, &buffer, flags) < 0) {
+    buffer.obj = nullptr;  // some exporters leave it set, without a reference
+    throw capi::PythonError{};
+  }
+  return self;
 }
 
-base::Dims DimsOf(PyObject* object) {
-  const Ref items = Check(PySequence_Tuple(object));
-  base::Dims dims;
-  if (PyTuple_GET_SIZE(items.get()) > base::kMaxDims) {
-    Raise(PyExc_ValueError, "an array has at most %d dimensions, got %zd", base::kMaxDims,
-          PyTuple_GET_SIZE(items.get()));
+// An entry of an __array_interface__; None says the same as nothing.
+Ref Entry(PyObject* interface, const char* key) {
+  Ref value = capi::EntryOrNull(interface, key);
+  return value.get() == Py_None ? Ref() : std::move(value);
+}
+
+base::DType DTypeOfInterface(ModuleState* state, PyObject* interface, PyObject* typestr) {
+  const Ref descr = Entry(interface, "descr");
+  const std::string code = capi::Text(typestr);
+  const bool is_record = code.size() > 1 && code[1] == 'V' && descr;
+  return DTypeFromObject(state, is_record ? descr.get() : typestr);
+}
+
+base::Layout LayoutOfInterface(ModuleState* state, PyObject* interface) {
+  const bool is_dict = PyDict_Check(interface);
+  const Ref typestr = is_dict ? Entry(interface, "typestr") : Ref();
+  const Ref shape = is_dict ? Entry(interface, "shape") : Ref();
+  if (!typestr || !shape) {
+    Raise(PyExc_TypeError, "__array_interface__ must be a dict with 'typestr' and 'shape'; got %R",
+          interface);
   }
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
-    const Py_ssize_t value = PyNumber_AsSsize_t(PyTuple_GET_ITEM(items.get(), i), PyExc_ValueError);
-    if (value == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
-    dims.push_back(value);
+  base::DType dtype = DTypeOfInterface(state, interface, typestr.get());
+  base::Layout layout =
+      capi::Take(base::Layout::Contiguous(std::move(dtype), IntegersFrom(shape.get())));
+  if (const Ref strides = Entry(interface, "strides")) {
+    layout.strides = IntegersFrom(strides.get());
   }
-  return dims;
+  if (layout.strides.size() != layout.ndim()) {
+    Raise(PyExc_ValueError, "__array_interface__: %d strides for %d dimensions",
+          layout.strides.size(), layout.ndim());
+  }
+  return layout;
 }
 
 }  // namespace
@@ -175,9 +230,8 @@ PyType_Spec lease_spec = {"spanflow._core._Lease", sizeof(LeaseObject), 0,
                           slots};
 
 Leased LeaseBuffer(ModuleState* state, PyObject* exporter) {
-  Ref self = NewLease(state);
+  Ref self = NewLeaseOf(state, exporter, PyBUF_FULL_RO);
   LeaseObject* lease = AsLease(self.get());
-  capi::CheckStatus(PyObject_GetBuffer(exporter, &lease->buffer, PyBUF_FULL_RO));
   const Py_buffer& buffer = lease->buffer;
   if (HasSuboffsets(buffer)) return {};
   array::View view;
@@ -188,36 +242,32 @@ Leased LeaseBuffer(ModuleState* state, PyObject* exporter) {
   return {std::move(self), std::move(view)};
 }
 
-Leased LeaseInterface(ModuleState* state, PyObject* owner, PyObject* interface) {
-  PyObject* typestr = PyDict_Check(interface) ? Item(interface, "typestr") : nullptr;
-  PyObject* shape = PyDict_Check(interface) ? Item(interface, "shape") : nullptr;
-  if (typestr == nullptr || shape == nullptr) {
-    Raise(PyExc_TypeError, "__array_interface__ must be a dict with 'typestr' and 'shape'; got %R",
-          interface);
-  }
-  PyObject* descr = Item(interface, "descr");
-  const char* code = PyUnicode_AsUTF8(typestr);
-  if (code == nullptr) throw capi::PythonError{};
-  const bool is_record = code[0] != '\0' && code[1] == 'V' && descr != nullptr;
+Leased LeaseBytes(ModuleState* state, PyObject* exporter) {
+  Ref self = NewLeaseOf(state, exporter, PyBUF_SIMPLE);
+  LeaseObject* lease = AsLease(self.get());
   array::View view;
-  base::DType dtype = DTypeFromObject(state, is_record ? descr : typestr);
-  view.layout = capi::Take(base::Layout::Contiguous(std::move(dtype), DimsOf(shape)));
-  if (PyObject* strides = Item(interface, "strides")) view.layout.strides = DimsOf(strides);
-  if (view.layout.strides.size() != view.layout.ndim()) {
-    Raise(PyExc_ValueError, "__array_interface__: %d strides for %d dimensions",
-          view.layout.strides.size(), view.layout.ndim());
-  }
-  PyObject* data = Item(interface, "data");
-  if (data == nullptr || !PyTuple_Check(data) || PyTuple_GET_SIZE(data) != 2) {
+  view.layout =
+      capi::Take(base::Layout::Contiguous(base::DType(base::Kind::kU8), {lease->buffer.len}));
+  view.data = static_cast<std::byte*>(lease->buffer.buf);
+  view.readonly = lease->buffer.readonly != 0;
+  view.block = AddBlock(lease, view.data, view.layout, view.readonly);
+  return {std::move(self), std::move(view)};
+}
+
+Leased LeaseInterface(ModuleState* state, PyObject* owner, PyObject* interface) {
+  array::View view;
+  view.layout = LayoutOfInterface(state, interface);
+  const Ref data = Entry(interface, "data");
+  if (!data || !PyTuple_Check(data.get()) || capi::Count(data) != 2) {
     Raise(PyExc_TypeError, "__array_interface__['data'] must be (address, readonly); got %R",
-          data == nullptr ? Py_None : data);
+          data ? data.get() : Py_None);
   }
-  view.data = static_cast<std::byte*>(PyLong_AsVoidPtr(PyTuple_GET_ITEM(data, 0)));
+  view.data = static_cast<std::byte*>(PyLong_AsVoidPtr(capi::At(data, 0)));
   if (view.data == nullptr && PyErr_Occurred() != nullptr) throw capi::PythonError{};
   if (view.data == nullptr && view.layout.size() != 0) {
     Raise(PyExc_ValueError, "__array_interface__['data'] holds a null address");
   }
-  view.readonly = PyObject_IsTrue(PyTuple_GET_ITEM(data, 1)) != 0;
+  view.readonly = capi::Truth(capi::At(data, 1));
   Ref self = NewLease(state);
   LeaseObject* lease = AsLease(self.get());
   lease->owner = Py_NewRef(owner);

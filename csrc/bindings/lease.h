@@ -23,6 +23,9 @@ struct Leased {
 // refused with an empty Leased::lease, because only a copy can serve it.
 Leased LeaseBuffer(ModuleState* state, PyObject* exporter);
 
+// The bytes of an exporter, C-contiguous and of whatever format, as one dimension of uint8.
+Leased LeaseBytes(ModuleState* state, PyObject* exporter);
+
 // An object with __array_interface__ (version 3); `interface` is that dict.
 Leased LeaseInterface(ModuleState* state, PyObject* owner, PyObject* interface);
 

@@ -1,15 +1,17 @@
 #include "bindings/operation.h"
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 #include <string>
 
+#include "array/copy.h"
 #include "array/create.h"
 #include "array/elementwise.h"
+#include "array/equal.h"
 #include "array/promote.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
-#include "capi/args.h"
-#include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -28,7 +30,7 @@ constexpr int kMaxArity = 3;
 // One operand: an array, or a Python scalar that waits for the dtype of the others.
 struct Operand {
   PyObject* scalar = nullptr;
-  Ref array;
+  Ref array;           // or what owns the scalar, where that was replaced
   std::byte item[16];  // the scalar's bytes once its dtype is known
   View item_view;      // of these bytes
 
@@ -65,6 +67,10 @@ void ReadOperand(ModuleState* state, const char* name, PyObject* object, Operand
     type.weak = WeakOf(object);
     return;
   }
+  if (PyBytes_Check(object)) {  // asarray would take it for numbers
+    Raise(PyExc_TypeError,
+          "%s(): bytes are text here, not numbers; asarray() and bytearray give uint8", name);
+  }
   operand.array = AsArrayObject(state, object, nullptr, nullptr);
   CheckOpen(AsArray(operand.array.get()));
   RequireNumeric(operand.view().dtype(), name);
@@ -74,14 +80,31 @@ void ReadOperand(ModuleState* state, const char* name, PyObject* object, Operand
 // Whether an operator should try at all: anything else gets NotImplemented, so that the other
 // operand's class has its say.
 bool IsOperandLike(ModuleState* state, PyObject* object) {
+  if (PyBytes_Check(object)) return false;
   return IsArray(state, object) || IsPythonScalar(object) || PyObject_CheckBuffer(object) ||
          PyList_Check(object) || PyTuple_Check(object) || PyLong_Check(object) ||
-         PyFloat_Check(object) || PyObject_HasAttrString(object, "__array_interface__") == 1;
+         PyFloat_Check(object) || capi::AttributeOrNull(object, "__array_interface__");
 }
 
-// A Python int beside narrower integers compares by value, so it must not be squeezed into their
-// kind: it takes part as int64, uint64 or, beyond those, as float64.
-void WidenComparedInts(Operands* operands) {
+// Two Python ints, of any size: their order is compared in their place.
+void CompareInts(Operands* operands) {
+  Operand& first = operands->operand[0];
+  Operand& second = operands->operand[1];
+  const int above = PyObject_RichCompareBool(first.scalar, second.scalar, Py_GT);
+  const int below = PyObject_RichCompareBool(first.scalar, second.scalar, Py_LT);
+  capi::CheckStatus(std::min(above, below));
+  first.array = Check(PyLong_FromLong(above - below));
+  second.array = Check(PyLong_FromLong(0));
+  first.scalar = first.array.get();
+  second.scalar = second.array.get();
+}
+
+// A Python int compares by value, so one that the arrays' integers do not reach must not be
+// squeezed into their kind. All of them lie on the same side of it: an infinity stands for it.
+void ReplaceIntsOutOfReach(Operands* operands) {
+  if (operands->types[0].weak == Weak::kInt && operands->types[1].weak == Weak::kInt) {
+    return CompareInts(operands);
+  }
   const Kind common = array::PromoteOperands(operands->type_span());
   if (!base::IsInteger(common)) return;
   for (int i = 0; i < operands->count; ++i) {
@@ -90,16 +113,14 @@ void WidenComparedInts(Operands* operands) {
     try {
       ObjectToItem(DType(common), operand.scalar, operand.item);
     } catch (const capi::PythonError&) {
+      if (!PyErr_ExceptionMatches(PyExc_OverflowError)) throw;
       PyErr_Clear();
       int overflow;
-      (void)PyLong_AsLongLongAndOverflow(operand.scalar, &overflow);
-      const bool fits_unsigned =
-          overflow > 0 && (PyLong_AsUnsignedLongLong(operand.scalar) != ~0ULL || !PyErr_Occurred());
-      PyErr_Clear();
-      operands->types[i] = {overflow == 0   ? Kind::kI64
-                            : fits_unsigned ? Kind::kU64
-                                            : Kind::kF64,
-                            Weak::kNone};
+      const long long value = PyLong_AsLongLongAndOverflow(operand.scalar, &overflow);
+      const bool below = overflow < 0 || (overflow == 0 && value < 0);
+      operand.array = Check(PyFloat_FromDouble(below ? -HUGE_VAL : HUGE_VAL));
+      operand.scalar = operand.array.get();
+      operands->types[i] = {Kind::kF64, Weak::kNone};
     }
   }
 }
@@ -179,7 +200,7 @@ Ref ScalarOrArray(ModuleState* state, View view) {
 
 Ref Run(ModuleState* state, simd::Op op, Operands& operands, PyObject* out) {
   const simd::OpInfo& info = simd::InfoOf(op);
-  if (info.rule == simd::TypeRule::kCompare) WidenComparedInts(&operands);
+  if (info.rule == simd::TypeRule::kCompare) ReplaceIntsOutOfReach(&operands);
   const array::OpTypes types = capi::Take(array::ResolveOp(op, operands.type_span()));
   const auto count = static_cast<size_t>(operands.count);
   const View* views[kMaxArity];
@@ -218,154 +239,55 @@ Ref Clip(ModuleState* state, std::span<PyObject* const> operands, PyObject* out)
                         one_limit, out);
 }
 
-OperationObject* AsOperation(PyObject* self) { return reinterpret_cast<OperationObject*>(self); }
-
-const char* NameOf(const OperationObject* self) {
-  return self->is_reduction ? simd::InfoOf(self->reduction()).name : simd::InfoOf(self->op()).name;
+// == and != of bytes and records, which have no arithmetic: whether one operand is an array of
+// them.
+bool ComparesItems(ModuleState* state, simd::Op op, std::span<PyObject* const> operands) {
+  if (op != simd::Op::kEqual && op != simd::Op::kNotEqual) return false;
+  return std::ranges::any_of(operands, [state](PyObject* object) {
+    return IsArray(state, object) && !AsArray(object)->view.dtype().numeric();
+  });
 }
-const char* SummaryOf(const OperationObject* self) {
-  return self->is_reduction ? simd::InfoOf(self->reduction()).summary
-                            : simd::InfoOf(self->op()).summary;
+
+// The other operand of such an array: bytes are one element, a tuple is a record.
+Ref ItemsFrom(ModuleState* state, PyObject* object, const DType& dtype) {
+  Ref items =
+      PyBytes_Check(object) || PyList_Check(object) || PyTuple_Check(object)
+          ? ArrayFromSequence(state, object, dtype.kind() == Kind::kRecord ? &dtype : nullptr)
+          : AsArrayObject(state, object, nullptr, nullptr);
+  CheckOpen(AsArray(items.get()));
+  return items;
 }
 
-Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nargs,
-                    PyObject* kwnames) {
-  static constexpr capi::Signature<2> kUnary("operation", {"x", "out"}, 2, 1);
-  static constexpr capi::Signature<3> kBinary("operation", {"x1", "x2", "out"}, 3, 2);
-  static constexpr capi::Signature<4> kClip("clip", {"x", "lower", "upper", "out"}, 4, 1);
-  static constexpr capi::Signature<4> kTernary("operation", {"condition", "x", "y", "out"}, 4, 3);
-  const simd::Op op = self->op();
-  switch (simd::InfoOf(op).arity) {
-    case 1: {
-      const auto values = kUnary.Parse(args, nargs, kwnames);
-      return ApplyOperation(self->state, op, std::span(values).first(1), values[1]);
-    }
-    case 2: {
-      const auto values = kBinary.Parse(args, nargs, kwnames);
-      return ApplyOperation(self->state, op, std::span(values).first(2), values[2]);
-    }
-    default:
-      break;
+Ref CompareItems(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
+                 PyObject* out) {
+  const size_t array = IsArray(state, operands[0]) ? 0 : 1;
+  const DType& dtype = AsArray(operands[array])->view.dtype();
+  const Ref a = ItemsFrom(state, operands[0], dtype), b = ItemsFrom(state, operands[1], dtype);
+  const View& left = AsArray(a.get())->view;
+  const View& right = AsArray(b.get())->view;
+  const auto nbytes = std::max(left.layout.nbytes(), right.layout.nbytes());
+  View result = capi::Take(RunDetached(nbytes, [&] { return array::Equal(left, right); }));
+  if (op == simd::Op::kNotEqual) {
+    const View* const in[] = {&result};
+    capi::Check(array::Elementwise(simd::Op::kInvert, in, Kind::kBool, result));
   }
-  if (op == simd::Op::kClip) {
-    auto values = kClip.Parse(args, nargs, kwnames);
-    for (int i = 1; i < 3; ++i) {
-      if (values[static_cast<size_t>(i)] == nullptr) values[static_cast<size_t>(i)] = Py_None;
-    }
-    return ApplyOperation(self->state, op, std::span(values).first(3), values[3]);
-  }
-  const auto values = kTernary.Parse(args, nargs, kwnames);
-  return ApplyOperation(self->state, op, std::span(values).first(3), values[3]);
-}
-
-Ref CallReduction(OperationObject* self, PyObject* const* args, Py_ssize_t nargs,
-                  PyObject* kwnames) {
-  static constexpr capi::Signature<5> kSignature("reduction",
-                                                 {"a", "axis", "out", "keepdims", "ddof"}, 2, 1);
-  const auto [a, axis, out, keepdims, ddof] = kSignature.Parse(args, nargs, kwnames);
-  ReductionCall call{axis, out};
-  if (keepdims != nullptr) call.keepdims = PyObject_IsTrue(keepdims) == 1;
-  if (ddof != nullptr) call.ddof = PyFloat_AsDouble(ddof);
-  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  return ApplyReduction(self->state, self->reduction(), a, call);
-}
-
-Ref Call(PyObject* callable, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
-  OperationObject* self = AsOperation(callable);
-  const Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-  return self->is_reduction ? CallReduction(self, args, nargs, kwnames)
-                            : CallElementwise(self, args, nargs, kwnames);
-}
-
-Ref Repr(PyObject* self) {
-  return Check(PyUnicode_FromFormat("<spanflow operation '%s'>", NameOf(AsOperation(self))));
-}
-Ref GetName(PyObject* self, void*) {
-  return Check(PyUnicode_FromString(NameOf(AsOperation(self))));
-}
-Ref GetDoc(PyObject* self, void*) {
-  const OperationObject* operation = AsOperation(self);
-  const char* name = NameOf(operation);
-  if (operation->is_reduction) {
-    return Check(PyUnicode_FromFormat(
-        "%s(a, axis=None, *, out=None, keepdims=False%s)\n\nReduces to %s.\n\n"
-        "axis is None for all elements, an int or a tuple of ints.",
-        name, operation->reduction() >= simd::Reduction::kVar ? ", ddof=0" : "",
-        SummaryOf(operation)));
-  }
-  static constexpr const char* kArguments[] = {"x", "x1, x2", "condition, x, y"};
-  const int arity = simd::InfoOf(operation->op()).arity;
-  const char* arguments =
-      operation->op() == simd::Op::kClip ? "x, lower, upper" : kArguments[arity - 1];
-  return Check(
-      PyUnicode_FromFormat("%s(%s, out=None)\n\nElementwise: %s.\n\n"
-                           "Operands broadcast; dtypes promote as NumPy's do. out may be any array "
-                           "of the result's shape "
-                           "and may overlap the operands.",
-                           name, arguments, SummaryOf(operation)));
-}
-Ref GetKind(PyObject* self, void*) {
-  return Check(PyUnicode_FromString(AsOperation(self)->is_reduction ? "reduction" : "elementwise"));
-}
-// Operations pickle by name.
-Ref Reduce(PyObject* self, PyObject*) { return GetName(self, nullptr); }
-
-void Dealloc(PyObject* self) {
-  PyTypeObject* type = Py_TYPE(self);
-  type->tp_free(self);
-  Py_DECREF(type);
-}
-
-PyMemberDef members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperationObject, vectorcall), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
-
-PyGetSetDef getset[] = {
-    {"__name__", reinterpret_cast<getter>(capi::Slot<&GetName>()), nullptr, nullptr, nullptr},
-    {"__qualname__", reinterpret_cast<getter>(capi::Slot<&GetName>()), nullptr, nullptr, nullptr},
-    {"__doc__", reinterpret_cast<getter>(capi::Slot<&GetDoc>()), nullptr, nullptr, nullptr},
-    {"kind", reinterpret_cast<getter>(capi::Slot<&GetKind>()), nullptr,
-     "'elementwise' or 'reduction'.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
-
-PyMethodDef methods[] = {{"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
-                         {nullptr, nullptr, 0, nullptr}};
-
-PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
-                       {Py_tp_call, reinterpret_cast<void*>(&PyVectorcall_Call)},
-                       {Py_tp_repr, capi::Slot<&Repr>()},
-                       {Py_tp_members, members},
-                       {Py_tp_getset, getset},
-                       {Py_tp_methods, methods},
-                       {0, nullptr}};
-
-void AddOperation(PyObject* module, ModuleState* state, bool is_reduction, int index) {
-  Ref object = Check(state->operation_type->tp_alloc(state->operation_type, 0));
-  OperationObject* self = AsOperation(object.get());
-  self->vectorcall = capi::Entry<&Call>;
-  self->state = state;
-  self->is_reduction = is_reduction;
-  self->index = static_cast<uint8_t>(index);
-  capi::CheckStatus(PyModule_AddObjectRef(module, NameOf(self), object.get()));
+  if (!capi::Given(out)) return ScalarOrArray(state, std::move(result));
+  const Ref target = OutArray(state, out);
+  const View& to = AsArray(target.get())->view;
+  CheckOutShape(simd::InfoOf(op).name, to, result.layout.shape);
+  CheckOut(simd::InfoOf(op).name, to, Kind::kBool);
+  capi::Check(array::Copy(result, to));
+  return Ref::Borrow(out);
 }
 
 }  // namespace
-
-PyType_Spec operation_spec = {"spanflow.Operation", sizeof(OperationObject), 0,
-                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-                                  Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                              slots};
-
-void AddOperations(PyObject* module, ModuleState* state) {
-  for (int i = 0; i < simd::kNumOps; ++i) AddOperation(module, state, false, i);
-  for (int i = 0; i < simd::kNumReductions; ++i) AddOperation(module, state, true, i);
-}
 
 Ref ApplyOperation(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
                    PyObject* out) {
   if (op == simd::Op::kClip && (operands[1] == Py_None || operands[2] == Py_None)) {
     return Clip(state, operands, out);
   }
+  if (ComparesItems(state, op, operands)) return CompareItems(state, op, operands, out);
   Operands read;
   for (PyObject* object : operands) ReadOperand(state, simd::InfoOf(op).name, object, &read);
   return Run(state, op, read, out);
@@ -373,14 +295,26 @@ Ref ApplyOperation(ModuleState* state, simd::Op op, std::span<PyObject* const> o
 
 Ref ApplyOperator(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
                   PyObject* out) {
+  const bool items = ComparesItems(state, op, operands);
   for (PyObject* object : operands) {
-    if (!IsOperandLike(state, object)) return capi::NotImplemented();
+    if (!IsOperandLike(state, object) && !(items && PyBytes_Check(object))) {
+      return capi::NotImplemented();
+    }
   }
   return ApplyOperation(state, op, operands, out);
 }
 
+ReductionCall ReductionCall::From(PyObject* axis, PyObject* out, PyObject* keepdims,
+                                  PyObject* ddof) {
+  return {axis, out, keepdims != nullptr && capi::Truth(keepdims),
+          ddof != nullptr ? capi::Double(ddof) : 0};
+}
+
 array::AxisSet AxesFromObject(PyObject* axis, int ndim) {
   if (axis == nullptr || axis == Py_None) return array::AllAxes(ndim);
+  if (ndim == 0 && PyIndex_Check(axis)) {  // NumPy lets 0 and -1 pass
+    if (const int64_t only = capi::Integer(axis); only == 0 || only == -1) return {};
+  }
   array::AxisSet axes;
   for (const int64_t value : ShapeFromObject(axis)) {
     const int normal = capi::Take(base::NormalizeAxis(value, ndim));

@@ -44,6 +44,9 @@ struct ReductionCall {
   PyObject* out = nullptr;
   bool keepdims = false;
   double ddof = 0;
+
+  // Of the arguments of a call, each of which may be null.
+  static ReductionCall From(PyObject* axis, PyObject* out, PyObject* keepdims, PyObject* ddof);
 };
 capi::Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* array,
                          const ReductionCall& call);

@@ -9,6 +9,7 @@
 #include "bindings/operation.h"
 #include "bindings/pipeline_stages.h"
 #include "bindings/pipeline_value.h"
+#include "capi/object.h"
 #include "pipeline/array_stages.h"
 #include "pipeline/rows_source.h"
 
@@ -58,14 +59,8 @@ Spec ReadSpec(ModuleState* state, PyObject* tuple) {
 const char* KindName(const Spec& spec) { return spec.kind == Spec::Kind::kMap ? "map" : "filter"; }
 
 std::string NameOf(PyObject* callable) {
-  Ref name = Ref::Steal(PyObject_GetAttrString(callable, "__name__"));
-  if (!name || !PyUnicode_Check(name.get())) {
-    PyErr_Clear();
-    name = Check(PyUnicode_FromString(Py_TYPE(callable)->tp_name));
-  }
-  const char* text = PyUnicode_AsUTF8(name.get());
-  if (text == nullptr) throw capi::PythonError{};
-  return text;
+  const Ref name = capi::AttributeOrNull(callable, "__name__");
+  return name && PyUnicode_Check(name.get()) ? capi::Text(name.get()) : Py_TYPE(callable)->tp_name;
 }
 
 pipeline::Scalar ScalarFrom(PyObject* object) {
@@ -186,9 +181,8 @@ void AddReduce(ModuleState* state, const Spec& spec, StageList* stages) {
   }
   if (reductions.empty()) Raise(PyExc_ValueError, "reduce needs at least one reduction");
   double ddof = 0;
-  PyObject* given = spec.kwargs == nullptr ? nullptr : PyDict_GetItemString(spec.kwargs, "ddof");
-  if (given != nullptr) ddof = PyFloat_AsDouble(given);
-  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  const Ref given = spec.kwargs == nullptr ? Ref() : capi::EntryOrNull(spec.kwargs, "ddof");
+  if (given) ddof = capi::Double(given.get());
   for (auto& stage : pipeline::ReduceStages(std::move(reductions), ddof)) {
     stages->push_back(std::move(stage));
   }

@@ -5,6 +5,7 @@
 
 #include "bindings/create.h"
 #include "bindings/pipeline_value.h"
+#include "capi/object.h"
 #include "pipeline/array_stages.h"
 #include "pipeline/rows_source.h"
 
@@ -270,9 +271,7 @@ class FilterRun final : public pipeline::StageRun {
           item = ItemFromObject(side_, Ref::Borrow(object.get()), true);
         return Status::Ok();
       }
-      const int truth = PyObject_IsTrue(result.get());
-      capi::CheckStatus(truth);
-      if (truth == 0) item = nullptr;  // dropped while attached
+      if (!capi::Truth(result.get())) item = nullptr;  // dropped while attached
       return Status::Ok();
     }));
     if (item == nullptr) return Status::Ok();

@@ -7,13 +7,13 @@
 #include "array/promote.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
 
 using base::DType;
 using base::Kind;
-using capi::Check;
 using capi::Raise;
 using capi::Ref;
 
@@ -43,17 +43,15 @@ class SequenceReader {
     return WrapOrNull(state_, object);
   }
 
-  Ref Items(PyObject* object) const { return Check(PySequence_Tuple(object)); }
-
   void FindShape(PyObject* object) {
     if (const Ref leaf = ArrayLeafOrNull(object)) {
       for (int64_t extent : AsArray(leaf.get())->view.layout.shape) PushExtent(extent);
       return;
     }
     if (IsLeaf(object)) return;
-    const Ref items = Items(object);
-    PushExtent(PyTuple_GET_SIZE(items.get()));
-    if (PyTuple_GET_SIZE(items.get()) != 0) FindShape(PyTuple_GET_ITEM(items.get(), 0));
+    const Ref items = capi::Items(object);
+    PushExtent(capi::Count(items));
+    if (capi::Count(items) != 0) FindShape(capi::At(items, 0));
   }
 
   void PushExtent(int64_t extent) {
@@ -88,12 +86,12 @@ class SequenceReader {
       return Meet(LeafDType(object));
     }
     if (axis == shape_.size()) RaiseDepth(axis);
-    const Ref items = Items(object);
-    if (PyTuple_GET_SIZE(items.get()) != shape_[axis]) {
-      RaiseRagged(axis, PyTuple_GET_SIZE(items.get()));
+    const Ref items = capi::Items(object);
+    if (capi::Count(items) != shape_[axis]) {
+      RaiseRagged(axis, capi::Count(items));
     }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
-      FindDType(PyTuple_GET_ITEM(items.get(), i), axis + 1);
+    for (Py_ssize_t i = 0; i < capi::Count(items); ++i) {
+      FindDType(capi::At(items, i), axis + 1);
     }
   }
 
@@ -145,16 +143,16 @@ class SequenceReader {
       return ObjectToItem(view.dtype(), object, view.data);
     }
     if (view.ndim() == 0) RaiseDepth(axis);
-    const Ref items = Items(object);
-    if (PyTuple_GET_SIZE(items.get()) != shape_[axis]) {
-      RaiseRagged(axis, PyTuple_GET_SIZE(items.get()));
+    const Ref items = capi::Items(object);
+    if (capi::Count(items) != shape_[axis]) {
+      RaiseRagged(axis, capi::Count(items));
     }
     if (view.ndim() == 1 && FillFlat(items.get(), view)) return;
     base::Layout inner{
         view.dtype(), base::Dims(std::span(view.layout.shape.begin() + 1, view.layout.shape.end())),
         base::Dims(std::span(view.layout.strides.begin() + 1, view.layout.strides.end()))};
     for (int64_t i = 0; i < shape_[axis]; ++i) {
-      Fill(PyTuple_GET_ITEM(items.get(), i), view.With(inner, i * view.layout.strides[0]));
+      Fill(capi::At(items, i), view.With(inner, i * view.layout.strides[0]));
     }
   }
 

@@ -12,6 +12,7 @@
 #include "bindings/operation.h"
 #include "capi/args.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 #include "memory/heap.h"
 #include "platform/thread.h"
 #include "platform/topology.h"
@@ -98,9 +99,8 @@ Ref ReduceMany(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
   const Ref array = AsArrayObject(state, object, nullptr, nullptr);
   CheckOpen(AsArray(array.get()));
   const array::View& view = AsArray(array.get())->view;
-  const double ddof = ddof_object == nullptr ? 0 : PyFloat_AsDouble(ddof_object);
-  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  const Ref items = Check(PySequence_Tuple(operations));
+  const double ddof = ddof_object == nullptr ? 0 : capi::Double(ddof_object);
+  const Ref items = capi::Items(operations);
   const auto count = static_cast<size_t>(PyTuple_GET_SIZE(items.get()));
   std::vector<simd::Reduction> reductions(count);
   std::vector<array::View> outs(count);

@@ -4,6 +4,9 @@ namespace spanflow::capi {
 namespace {
 
 void TakeKeyword(const SignatureInfo& info, PyObject* name, PyObject* value, PyObject** values) {
+  if (!PyUnicode_Check(name)) {  // possible in the dict of tp_new
+    Raise(PyExc_TypeError, "%s(): keywords must be strings, got %R", info.function, name);
+  }
   for (int i = 0; i < info.count; ++i) {
     if (PyUnicode_CompareWithASCIIString(name, info.names[i]) != 0) continue;
     if (values[i] != nullptr) {

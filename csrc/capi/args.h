@@ -40,18 +40,25 @@ class Signature {
 
   std::array<PyObject*, kCount> Parse(PyObject* const* args, Py_ssize_t nargs,
                                       PyObject* kwnames) const {
+    return ParseAs(function_, args, nargs, kwnames);
+  }
+  // For several functions that take the same: `function` is the one that errors name.
+  std::array<PyObject*, kCount> ParseAs(const char* function, PyObject* const* args,
+                                        Py_ssize_t nargs, PyObject* kwnames) const {
     std::array<PyObject*, kCount> values{};
-    ParseArguments(info(), args, nargs, kwnames, values.data());
+    ParseArguments(InfoFor(function), args, nargs, kwnames, values.data());
     return values;
   }
   std::array<PyObject*, kCount> ParseTuple(PyObject* args, PyObject* kwargs) const {
     std::array<PyObject*, kCount> values{};
-    capi::ParseTuple(info(), args, kwargs, values.data());
+    capi::ParseTuple(InfoFor(function_), args, kwargs, values.data());
     return values;
   }
 
  private:
-  SignatureInfo info() const { return {function_, names_.data(), kCount, positional_, required_}; }
+  SignatureInfo InfoFor(const char* function) const {
+    return {function, names_.data(), kCount, positional_, required_};
+  }
 
   std::array<const char*, kCount> names_;
   const char* function_;

@@ -34,7 +34,8 @@ Result<base::Dims> WholeFile(int64_t size, int64_t offset, const base::DType& dt
 }
 
 Result<base::Layout> RawLayout(int64_t size, const base::DType& dtype,
-                               const std::optional<base::Dims>& shape, int64_t offset) {
+                               const std::optional<base::Dims>& shape, int64_t offset,
+                               bool fortran) {
   if (offset < 0) return Status::Value("offset " + std::to_string(offset) + " is negative");
   if (offset > size) {
     return Status::Value("offset " + std::to_string(offset) + " is past the end: the file has " +
@@ -46,7 +47,8 @@ Result<base::Layout> RawLayout(int64_t size, const base::DType& dtype,
   } else {
     SPANFLOW_ASSIGN(wanted, WholeFile(size, offset, dtype));
   }
-  SPANFLOW_ASSIGN(base::Layout layout, base::Layout::Contiguous(dtype, wanted));
+  SPANFLOW_ASSIGN(base::Layout layout, fortran ? base::Layout::FortranContiguous(dtype, wanted)
+                                               : base::Layout::Contiguous(dtype, wanted));
   if (layout.nbytes() <= size - offset) return layout;
   return Status::Value("shape " + base::ToString(wanted) + " of dtype " + dtype.ToString() +
                        " needs " + std::to_string(layout.nbytes()) + " bytes, but only " +
@@ -68,10 +70,10 @@ Result<View> OpenNpy(const std::string& path, memory::MapMode mode) {
 }
 
 Result<View> OpenRaw(const std::string& path, memory::MapMode mode, const base::DType& dtype,
-                     const std::optional<base::Dims>& shape, int64_t offset) {
+                     const std::optional<base::Dims>& shape, int64_t offset, bool fortran) {
   SPANFLOW_ASSIGN(platform::File file, platform::File::Open(path, memory::OpenModeFor(mode)));
   SPANFLOW_ASSIGN(const int64_t size, file.Size());
-  Result<base::Layout> layout = RawLayout(size, dtype, shape, offset);
+  Result<base::Layout> layout = RawLayout(size, dtype, shape, offset, fortran);
   if (!layout.ok()) {
     return Status(layout.status().code(), "'" + path + "': " + layout.status().message());
   }

@@ -32,10 +32,11 @@ base::Result<NpyHeader> ReadNpyHeader(const std::string& path);
 
 base::Result<array::View> OpenNpy(const std::string& path, memory::MapMode mode);
 
-// A file without a header. Without `shape` all of it from `offset` on, one-dimensional.
+// A file without a header. Without `shape` all of it from `offset` on, one-dimensional; `fortran`
+// says in which order the elements of a shape lie.
 base::Result<array::View> OpenRaw(const std::string& path, memory::MapMode mode,
                                   const base::DType& dtype, const std::optional<base::Dims>& shape,
-                                  int64_t offset);
+                                  int64_t offset, bool fortran = false);
 
 // "w+": a new file of zeros, mapped for writing, that replaces an old one of that name as a whole.
 // Its disk space is reserved, so that a full disk is an error here and not while writing.

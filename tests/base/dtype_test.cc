@@ -94,12 +94,24 @@ TEST(Format, RecordsInsideRecordsEndPaddedOrNot) {
   EXPECT_EQ(c->FindField("z")->offset, 16);
 }
 
+TEST(Format, OneRecordMayBePaddedAtItsEnd) {
+  for (const int64_t itemsize : {9, 12, 16}) {  // as it is, a whim, C
+    const auto record = ParseFormat("T{d:a:b:b:}", itemsize);
+    ASSERT_TRUE(record.ok()) << record.status().message();
+    EXPECT_EQ(record->itemsize(), itemsize);
+    ASSERT_EQ(record->fields().size(), 2U);
+    EXPECT_EQ(record->FindField("b")->offset, 8);
+  }
+}
+
 TEST(Format, RefusesWhatItCannotHold) {
   for (const char* format : {"g", "Zg", "O", "4w", "T{<i:x:", "T{<i:x}", "(2", "", "zz",
                              ":x:", "99999999999999999999i"}) {
     EXPECT_FALSE(ParseFormat(format, 4).ok()) << format;
   }
-  EXPECT_FALSE(ParseFormat("T{<i:x:<i:y:}", 12).ok());  // does not add up
+  for (const char* format : {"T{<i:x:<i:y:}", "<i:x:<i:y:", "2T{<h:x:}T{<h:y:}"}) {
+    EXPECT_FALSE(ParseFormat(format, 7).ok()) << format;  // does not add up
+  }
   std::string deep(400, '\0');
   deep.clear();
   for (int i = 0; i < 200; ++i) deep += "T{";

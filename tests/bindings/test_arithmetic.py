@@ -661,7 +661,13 @@ def test_operands_of_all_sorts():
         assert (array + other).tolist() == [1, 3, 5]
     for other in ([1, 2, 3], (1, 2, 3)):
         assert (other + array).tolist() == [1, 3, 5]
-    assert (array + b"\1\2\3").tolist() == [1, 3, 5]  # bytes are a buffer of uint8
+    assert (array + bytearray(b"\1\2\3")).tolist() == [1, 3, 5]  # a buffer of uint8
+    for text in (b"\1\2\3", "abc"):  # bytes are text, as for NumPy
+        with pytest.raises(TypeError):
+            array + text
+        with pytest.raises(TypeError, match="bytes|str"):
+            sf.add(array, text)
+        assert (array == text) is False and (array != text) is True
     assert sf.add(1, 2) == 3 and sf.add([1], [2]).tolist() == [3]
     assert sf.add(1.5, 2) == 3.5
     assert sf.sqrt(4) == 2.0
@@ -718,3 +724,25 @@ def test_every_simd_target(target):
         same(sf.asarray(a) < b, a < b)
     with pytest.raises(ValueError, match="no-such-target"), sf.simd.use("no-such-target"):
         pass
+
+
+def test_errors_name_the_operation():
+    for call, text in (
+        (lambda: sf.add(1), r"add\(\) missing required argument: 'x2'"),
+        (lambda: sf.sqrt(1, 2, 3), r"sqrt\(\) takes at most 2"),
+        (lambda: sf.where(1, 2), r"where\(\) missing"),
+        (lambda: sf.mean(), r"mean\(\) missing"),
+        (lambda: sf.max([1], where=1), r"max\(\) got an unexpected"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()
+
+
+@pytest.mark.parametrize("name", sf.__all__)
+def test_operations_say_what_they_take_and_raise(name):
+    operation = getattr(sf, name)
+    if not isinstance(operation, type(sf.add)):
+        return
+    for word in ("dtype", "shape", "Raises", "TypeError", "ValueError", "OSError"):
+        assert word in operation.__doc__, name
+    assert max(map(len, operation.__doc__.splitlines())) < 110

@@ -336,3 +336,21 @@ def test_an_export_outlives_every_other_reference_to_a_mapping(tmp_path):
     gc.collect()
     assert view.tobytes() == bytes(8)
     view.release()
+
+
+def test_more_exports_than_can_be_counted():
+    array = sf.zeros(2)
+    view = harness.PyBuffer()
+    most = 2**21 - 1
+    try:
+        for _ in range(most):
+            harness.get_buffer(array, view, harness.SIMPLE)
+        with pytest.raises(BufferError, match=f"exported {most} times"):
+            memoryview(array)
+        with pytest.raises(BufferError, match=f"{most} exported buffers"):
+            array.close()
+    finally:
+        for _ in range(most):
+            view.obj = id(array)
+            harness.release_buffer(view)
+    array.close()

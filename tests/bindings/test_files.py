@@ -475,3 +475,32 @@ def test_files_written_through_a_stream_are_read(tmp_path):
     np.save(stream, np.arange(5))
     (tmp_path / "a.npy").write_bytes(stream.getvalue())
     assert sf.open(tmp_path / "a.npy").tolist() == [0, 1, 2, 3, 4]
+
+
+# The order of the elements.
+
+
+def test_raw_files_in_fortran_order(tmp_path):
+    theirs = np.arange(12, dtype="i4").reshape(3, 4)
+    path = tmp_path / "raw"
+    path.write_bytes(bytes(8) + theirs.tobytes("F"))
+    ours = sf.open(path, dtype="i4", shape=(3, 4), offset=8, order="F")
+    assert ours.tolist() == theirs.tolist()
+    assert ours.f_contiguous and not ours.c_contiguous
+    for order in (None, "C"):
+        ours = sf.open(path, dtype="i4", shape=(4, 3), offset=8, order=order)
+        assert ours.tolist() == theirs.T.tolist()
+    with pytest.raises(ValueError, match="order"):
+        sf.open(path, dtype="i4", order="K")
+
+
+def test_an_order_that_is_not_the_files(tmp_path):
+    for order, other in (("C", "F"), ("F", "C")):
+        path = tmp_path / f"{order}.npy"
+        np.save(path, np.zeros((3, 4), order=order))
+        assert sf.open(path, order=order).shape == (3, 4)
+        with pytest.raises(ValueError, match=f"{path.name}.*order '{other}'"):
+            sf.open(path, order=other)
+    np.save(path, np.zeros(5))
+    for order in ("C", "F", None):
+        assert sf.open(path, order=order).shape == (5,)

@@ -559,3 +559,103 @@ def test_hash_is_refused():
         hash(sf.zeros(2))
     with pytest.raises(TypeError, match="unhashable"):
         {sf.zeros(())}
+
+
+# Values that do not fit are an error, however they are assigned.
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (slice(None), [300, -1]),
+        (slice(None), (300, 1)),
+        ([0], [300]),
+        ([True, False], [300]),
+        (..., [300, 0]),
+        (0, 300),
+        (slice(None), 300),
+        ([0], 300),
+    ],
+)
+def test_integers_out_of_range(key, value):
+    ours, theirs = sf.zeros(2, "u1"), np.zeros(2, "u1")
+    for array in (ours, theirs):
+        with pytest.raises(OverflowError):
+            array[key] = value
+        assert array.tolist() == [0, 0]
+
+
+def test_nested_integers_out_of_range():
+    ours = sf.zeros((2, 2), "i2")
+    with pytest.raises(OverflowError):
+        ours[:] = [[1, 2], [3, 2**15]]
+    ours[:] = [[1.5, True], [np.int8(3), -4]]
+    assert ours.tolist() == [[1, 1], [3, -4]]
+    record = sf.zeros(3, [("x", "u1"), ("y", "f4")])
+    with pytest.raises(OverflowError):
+        record["x", [0, 1]] = [1, 256]
+    record["x", [0, 1]] = [1, 255]
+    assert record["x"].tolist() == [1, 255, 0]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (slice(None), [True, False]),
+        ([True, False, False], 0),
+        (..., [True]),
+        (slice(None), [[True, False, True, False]]),
+        (None, [True]),
+    ],
+    ids=str,
+)
+def test_masks_in_a_tuple_must_fit_their_axes(key):
+    ours, theirs = sf.zeros((2, 3, 4)), np.zeros((2, 3, 4))
+    for array in (ours, theirs):
+        with pytest.raises(IndexError, match="boolean index did not match"):
+            array[key]
+        with pytest.raises(IndexError, match="boolean index did not match"):
+            array[key] = 1
+    assert not ours.any()
+
+
+def test_masks_in_a_tuple_that_fit():
+    theirs = np.arange(24).reshape(2, 3, 4)
+    ours = sf.asarray(theirs)
+    for key in (
+        (slice(None), [True, False, True]),
+        ([False, True], 0),
+        (..., [True, False, True, True]),
+        (None, [True, False]),
+        (slice(None), theirs[0] > 3),
+    ):
+        assert ours[key].tolist() == theirs[key].tolist()
+
+
+def test_item_takes_a_flat_index():
+    theirs = np.arange(24).reshape(2, 3, 4).transpose(1, 0, 2)
+    ours = sf.asarray(theirs)
+    for index in (0, 5, 23, -1, -24, np.int64(7)):
+        assert ours.item(index) == theirs.item(index)
+    assert ours.item(1, 1, 2) == ours.item((1, 1, 2)) == theirs.item(1, 1, 2)
+    assert sf.array(3).item(()) == sf.array(3).item(0) == 3
+    for index in (slice(None), None, "x", 1.5, [1]):
+        with pytest.raises(TypeError):
+            ours.item(index)
+    for index in ((24,), (-25,), (3, 0, 0)):
+        with pytest.raises(IndexError):
+            ours.item(*index)
+    for index in ((1, 1), ((1,),), ((),)):
+        with pytest.raises(ValueError):
+            ours.item(*index)
+    record = sf.zeros(2, [("x", "i4")])
+    assert record.item(1) == (0,)
+
+
+def test_spread_shapes_hold_integers_only():
+    a = sf.zeros(6)
+    for shape in (((2, 99), 3), ((), 3), (3, (2,)), ("2", 3)):
+        with pytest.raises(TypeError):
+            a.reshape(*shape)
+    with pytest.raises(TypeError):
+        a.reshape(2, 3).transpose((1, 7), 0)

@@ -258,3 +258,19 @@ def test_assignment_broadcasts(target, source):
         return
     mine[...] = source
     same(mine, copy)
+
+
+def test_contains_is_any_equal():
+    for theirs in (np.arange(6).reshape(2, 3), np.array(3), np.zeros((0, 2)), np.array([1.5, 2])):
+        ours = sf.asarray(theirs)
+        for value in (3, 9, 2.0, np.int64(3), [0, 1, 2] if theirs.shape == (2, 3) else 1):
+            assert (value in ours) == (value in theirs)
+    assert "x" not in sf.arange(3)
+
+
+def test_complex_of_one_element():
+    assert complex(sf.array(1 + 2j)) == 1 + 2j
+    assert complex(sf.array([3 - 1j], "c8")) == 3 - 1j
+    assert complex(sf.array(2, "i4")) == 2
+    with pytest.raises(TypeError, match="complex"):
+        complex(sf.zeros(2, "c16"))

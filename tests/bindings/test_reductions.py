@@ -400,3 +400,13 @@ def test_every_simd_target(target):
                     for axis in (None, 0, 1):
                         found = getattr(sf, name)(values, axis)
                         same(found, run(name, values, axis=axis), values, name)
+
+
+@pytest.mark.parametrize("axis", [0, -1, None, ()])
+def test_axes_of_a_0d_array(axis):
+    ours, theirs = sf.array(5), np.array(5)
+    assert ours.sum(axis=axis) == theirs.sum(axis=axis) == 5
+    assert sf.max(ours, axis=axis) == 5
+    for wrong in (1, -2, (0,)):
+        with pytest.raises(ValueError):
+            ours.sum(axis=wrong)

@@ -1,0 +1,223 @@
+// spanflow.Operation: the rows of the operation tables as callables, and what they say of
+// themselves.
+#include <string>
+
+#include "array/promote.h"
+#include "bindings/operation.h"
+#include "capi/args.h"
+#include "capi/entry.h"
+
+namespace spanflow::bindings {
+namespace {
+
+using capi::Check;
+using capi::Ref;
+
+OperationObject* AsOperation(PyObject* self) { return reinterpret_cast<OperationObject*>(self); }
+
+const char* NameOf(const OperationObject* self) {
+  return self->is_reduction ? simd::InfoOf(self->reduction()).name : simd::InfoOf(self->op()).name;
+}
+
+Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nargs,
+                    PyObject* kwnames) {
+  static constexpr capi::Signature<2> kUnary("unary", {"x", "out"}, 2, 1);
+  static constexpr capi::Signature<3> kBinary("binary", {"x1", "x2", "out"}, 3, 2);
+  static constexpr capi::Signature<4> kClip("clip", {"x", "lower", "upper", "out"}, 4, 1);
+  static constexpr capi::Signature<4> kTernary("where", {"condition", "x", "y", "out"}, 4, 3);
+  const simd::Op op = self->op();
+  const char* name = simd::InfoOf(op).name;
+  switch (simd::InfoOf(op).arity) {
+    case 1: {
+      const auto values = kUnary.ParseAs(name, args, nargs, kwnames);
+      return ApplyOperation(self->state, op, std::span(values).first(1), values[1]);
+    }
+    case 2: {
+      const auto values = kBinary.ParseAs(name, args, nargs, kwnames);
+      return ApplyOperation(self->state, op, std::span(values).first(2), values[2]);
+    }
+    default:
+      break;
+  }
+  if (op == simd::Op::kClip) {
+    auto values = kClip.ParseAs(name, args, nargs, kwnames);
+    for (int i = 1; i < 3; ++i) {
+      if (values[static_cast<size_t>(i)] == nullptr) values[static_cast<size_t>(i)] = Py_None;
+    }
+    return ApplyOperation(self->state, op, std::span(values).first(3), values[3]);
+  }
+  const auto values = kTernary.ParseAs(name, args, nargs, kwnames);
+  return ApplyOperation(self->state, op, std::span(values).first(3), values[3]);
+}
+
+Ref CallReduction(OperationObject* self, PyObject* const* args, Py_ssize_t nargs,
+                  PyObject* kwnames) {
+  static constexpr capi::Signature<5> kSignature("reduction",
+                                                 {"a", "axis", "out", "keepdims", "ddof"}, 2, 1);
+  const auto [a, axis, out, keepdims, ddof] =
+      kSignature.ParseAs(simd::InfoOf(self->reduction()).name, args, nargs, kwnames);
+  return ApplyReduction(self->state, self->reduction(), a,
+                        ReductionCall::From(axis, out, keepdims, ddof));
+}
+
+Ref Call(PyObject* callable, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  OperationObject* self = AsOperation(callable);
+  const Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+  return self->is_reduction ? CallReduction(self, args, nargs, kwnames)
+                            : CallElementwise(self, args, nargs, kwnames);
+}
+
+Ref Repr(PyObject* self) {
+  return Check(PyUnicode_FromFormat("<spanflow operation '%s'>", NameOf(AsOperation(self))));
+}
+Ref GetName(PyObject* self, void*) {
+  return Check(PyUnicode_FromString(NameOf(AsOperation(self))));
+}
+// "bool", "the common dtype of x1 and x2", …
+const char* ResultText(simd::TypeRule rule) {
+  switch (rule) {
+    case simd::TypeRule::kSame:
+      return "the common dtype of the operands";
+    case simd::TypeRule::kCompare:
+    case simd::TypeRule::kTruth:
+      return "bool";
+    case simd::TypeRule::kFloat:
+      return "a float dtype that holds the operand's";
+    case simd::TypeRule::kDivide:
+      return "the common dtype of the operands, float64 for bool and integers";
+    case simd::TypeRule::kAbs:
+      return "the operand's dtype, the real one for complex numbers";
+    case simd::TypeRule::kSelect:
+      return "the common dtype of x and y";
+  }
+  return "";
+}
+const char* ResultText(simd::ReduceRule rule) {
+  switch (rule) {
+    case simd::ReduceRule::kSum:
+      return "int64 or uint64 for bool and integers, else the array's dtype";
+    case simd::ReduceRule::kSame:
+      return "the array's dtype";
+    case simd::ReduceRule::kBool:
+      return "bool";
+    case simd::ReduceRule::kCount:
+      return "int64";
+    case simd::ReduceRule::kMean:
+      return "float64 for bool and integers, else the array's dtype";
+    case simd::ReduceRule::kReal:
+      return "float64 for bool and integers, the real dtype for complex numbers, else the array's";
+  }
+  return "";
+}
+
+Ref ElementwiseDoc(const simd::OpInfo& info, bool is_clip) {
+  static constexpr const char* kArguments[] = {"x", "x1, x2", "condition, x, y"};
+  const bool whole = info.rule == simd::TypeRule::kFloat || info.rule == simd::TypeRule::kDivide;
+  const std::string kinds =
+      array::KindsText(whole ? info.kinds | simd::kBoolKind | simd::kIntegerKinds : info.kinds);
+  return Check(PyUnicode_FromFormat(
+      "%s(%s, out=None)\n\nElementwise: %s.\n\n"
+      "Operands may be %s.\n"
+      "They broadcast to one shape, which the result has. Its dtype is\n"
+      "%s.\n"
+      "Python numbers take the dtype of the arrays beside them.\n"
+      "out may be any writable array of that shape to which the result casts (same kind), and may\n"
+      "overlap the operands; it is returned. A 0-d result without out is a Python number.\n\n"
+      "Raises TypeError for other dtypes and for a result that does not cast to out, ValueError\n"
+      "for shapes that do not broadcast, a read-only out and closed arrays,\n%s"
+      "OSError for missing pages of a mapped file.",
+      info.name, is_clip ? "x, lower=None, upper=None" : kArguments[info.arity - 1], info.summary,
+      kinds.c_str(), ResultText(info.rule),
+      info.rule == simd::TypeRule::kCompare
+          ? ""
+          : "OverflowError for a Python int that does not fit the dtype, "));
+}
+
+Ref ReductionDoc(const simd::ReductionInfo& info, bool takes_ddof) {
+  return Check(PyUnicode_FromFormat(
+      "%s(a, axis=None, *, out=None, keepdims=False%s)\n\nReduces to %s.\n\n"
+      "a may hold %s. The result's dtype is\n%s.\n"
+      "axis is None for all elements, an int or a tuple of ints; these axes go, or stay as 1 with\n"
+      "keepdims. out is a writable array of the result's shape to which the result casts (same\n"
+      "kind); it is returned. A 0-d result without out is a Python number.\n\n"
+      "Raises TypeError for other dtypes and for a result that does not cast to out, ValueError\n"
+      "for an axis that is not there or named twice, an out of another shape%s\n"
+      "and closed arrays, OSError for missing pages of a mapped file.",
+      info.name, takes_ddof ? ", ddof=0" : "", info.summary, array::KindsText(info.kinds).c_str(),
+      ResultText(info.rule), info.rule == simd::ReduceRule::kSame ? ", no elements" : ""));
+}
+
+Ref GetDoc(PyObject* self, void*) {
+  const OperationObject* operation = AsOperation(self);
+  if (operation->is_reduction) {
+    return ReductionDoc(simd::InfoOf(operation->reduction()),
+                        operation->reduction() >= simd::Reduction::kVar);
+  }
+  return ElementwiseDoc(simd::InfoOf(operation->op()), operation->op() == simd::Op::kClip);
+}
+Ref GetKind(PyObject* self, void*) {
+  return Check(PyUnicode_FromString(AsOperation(self)->is_reduction ? "reduction" : "elementwise"));
+}
+// Operations pickle by name.
+Ref Reduce(PyObject* self, PyObject*) { return GetName(self, nullptr); }
+
+// An instance holds its type, which holds the module, whose dict holds the instances.
+int Traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  return 0;
+}
+
+void Dealloc(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  PyTypeObject* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyMemberDef members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperationObject, vectorcall), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+PyGetSetDef getset[] = {
+    {"__name__", reinterpret_cast<getter>(capi::Slot<&GetName>()), nullptr, nullptr, nullptr},
+    {"__qualname__", reinterpret_cast<getter>(capi::Slot<&GetName>()), nullptr, nullptr, nullptr},
+    {"__doc__", reinterpret_cast<getter>(capi::Slot<&GetDoc>()), nullptr, nullptr, nullptr},
+    {"kind", reinterpret_cast<getter>(capi::Slot<&GetKind>()), nullptr,
+     "'elementwise' or 'reduction'.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMethodDef methods[] = {{"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
+
+PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(&Traverse)},
+                       {Py_tp_call, reinterpret_cast<void*>(&PyVectorcall_Call)},
+                       {Py_tp_repr, capi::Slot<&Repr>()},
+                       {Py_tp_members, members},
+                       {Py_tp_getset, getset},
+                       {Py_tp_methods, methods},
+                       {0, nullptr}};
+
+void AddOperation(PyObject* module, ModuleState* state, bool is_reduction, int index) {
+  Ref object = Check(state->operation_type->tp_alloc(state->operation_type, 0));
+  OperationObject* self = AsOperation(object.get());
+  self->vectorcall = capi::Entry<&Call>;
+  self->state = state;
+  self->is_reduction = is_reduction;
+  self->index = static_cast<uint8_t>(index);
+  capi::CheckStatus(PyModule_AddObjectRef(module, NameOf(self), object.get()));
+}
+
+}  // namespace
+
+PyType_Spec operation_spec = {"spanflow.Operation", sizeof(OperationObject), 0,
+                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+                                  Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                              slots};
+
+void AddOperations(PyObject* module, ModuleState* state) {
+  for (int i = 0; i < simd::kNumOps; ++i) AddOperation(module, state, false, i);
+  for (int i = 0; i < simd::kNumReductions; ++i) AddOperation(module, state, true, i);
+}
+
+}  // namespace spanflow::bindings
