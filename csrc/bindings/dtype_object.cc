@@ -90,15 +90,14 @@ DType RecordFromList(ModuleState* state, PyObject* list, int depth) {
     PyObject* name = PyTuple_GET_ITEM(entry.get(), 0);
     PyObject* spec = PyTuple_GET_ITEM(entry.get(), 1);
     if (PyTuple_Check(name) && PyTuple_GET_SIZE(name) == 2) name = PyTuple_GET_ITEM(name, 1);
-    int64_t nbytes = PaddingOf(name, spec);
-    if (nbytes < 0) {
-      Field field{Text(name), ReadDType(state, spec, depth + 1), offset, {}};
-      if (field.name.empty()) field.name = "f" + std::to_string(i);
-      if (PyTuple_GET_SIZE(entry.get()) == 3)
-        field.shape = SubShape(PyTuple_GET_ITEM(entry.get(), 2));
-      nbytes = capi::Take(field.CheckedNbytes());
-      fields.push_back(std::move(field));
-    }
+    const int64_t padding = PaddingOf(name, spec);
+    Field field{Text(name), DType::Bytes(std::max<int64_t>(padding, 0)), offset, {}};
+    if (padding < 0) field.dtype = ReadDType(state, spec, depth + 1);
+    if (field.name.empty()) field.name = "f" + std::to_string(i);
+    if (PyTuple_GET_SIZE(entry.get()) == 3)
+      field.shape = SubShape(PyTuple_GET_ITEM(entry.get(), 2));
+    const int64_t nbytes = capi::Take(field.CheckedNbytes());
+    if (padding < 0) fields.push_back(std::move(field));
     if (!base::CheckedAdd(offset, nbytes, &offset)) {
       Raise(PyExc_ValueError, "the record dtype is too large");
     }

@@ -48,6 +48,20 @@ Mode ModeFrom(PyObject* object) {
         object);
 }
 
+// Tells the work to stop once a handler of a signal (Ctrl-C) raised; what it raised stays set.
+platform::StopFn UnlessInterrupted(capi::DetachScope& detached) {
+  return [&detached] {
+    const capi::ReattachScope attached(detached);
+    return PyErr_CheckSignals() != 0;
+  };
+}
+
+void CheckInterrupted(const base::Status& status) {
+  if (status.code() == base::Code::kCancelled && PyErr_Occurred() != nullptr) {
+    throw capi::PythonError{};
+  }
+}
+
 Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<6> kSignature(
       "open", {"path", "mode", "dtype", "shape", "offset", "order"}, 2, 1);
@@ -73,11 +87,14 @@ Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
     Raise(PyExc_ValueError, "shape and offset describe a raw file: give its dtype as well");
   }
   const auto map = [&]() -> base::Result<View> {
-    const capi::DetachScope detached;
-    if (mode.create) return io::CreateNpy(path, dtype, *shape, fortran);
+    capi::DetachScope detached;
+    if (mode.create)
+      return io::CreateNpy(path, dtype, *shape, fortran, UnlessInterrupted(detached));
     return raw ? io::OpenRaw(path, mode.map, dtype, shape, offset) : io::OpenNpy(path, mode.map);
   };
-  return NewArray(state, capi::Take(map()));
+  base::Result<View> view = map();
+  CheckInterrupted(view.status());
+  return NewArray(state, capi::Take(std::move(view)));
 }
 
 Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -90,9 +107,10 @@ Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   const AccessScope access(view);
   base::Status status;
   {
-    const capi::DetachScope detached;
-    status = io::SaveNpy(path, view);
+    capi::DetachScope detached;
+    status = io::SaveNpy(path, view, UnlessInterrupted(detached));
   }
+  CheckInterrupted(status);
   capi::Check(status);
   access.Finish();
   return capi::None();
@@ -114,7 +132,10 @@ PyMethodDef file_functions[] = {
     {"save", capi::Method<&Save>(), METH_FASTCALL | METH_KEYWORDS,
      "save(path, a)\n--\n\nWrite a .npy file that NumPy reads, with its data 64-byte aligned.\n\n"
      "Atomic: the new file appears under its name only when it is complete and on the disk; until\n"
-     "then, and after any error, an old file of that name stays as it was."},
+     "then, and after any error or Ctrl-C, an old file of that name stays as it was. One error "
+     "comes\n"
+     "after that, and says so: the folder could not be written, and a power cut may bring the old\n"
+     "file back."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings
