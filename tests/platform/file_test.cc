@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -16,6 +19,7 @@ namespace spanflow::platform {
 namespace {
 
 using testing::TempFolder;
+using testing::TinyDisk;
 
 const std::byte* Bytes(const char* text) { return reinterpret_cast<const std::byte*>(text); }
 
@@ -25,7 +29,6 @@ TEST(File, ReadsWhatIsThereAndKnowsItsSize) {
   const auto file = File::Open(path, OpenMode::kRead);
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(*file->Size(), 10);
-  EXPECT_EQ(file->SizeOrMinusOne(), 10);
   std::byte buffer[8];
   EXPECT_EQ(*file->ReadAt(7, buffer, 8), 3);  // only the end is short
   EXPECT_EQ(std::memcmp(buffer, "789", 3), 0);
@@ -57,6 +60,43 @@ TEST(File, FifoWithoutAWriterIsRefusedAtOnce) {
   ASSERT_FALSE(file.ok());
   EXPECT_EQ(file.status().os_error(), EINVAL);
   EXPECT_NE(file.status().message().find("FIFO"), std::string::npos);
+}
+
+TEST(File, TheWriterOfAFifoIsNotDisturbed) {
+  const TempFolder folder;
+  const std::string path = folder.Path("fifo");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const pid_t writer = fork();
+  if (writer == 0) {
+    signal(SIGPIPE, SIG_DFL);
+    const int end = open(path.c_str(), O_WRONLY);  // waits for a reader
+    usleep(200000);
+    _exit(write(end, "data", 4) == 4 ? 0 : 1);
+  }
+  usleep(200000);
+  EXPECT_EQ(File::Open(path, OpenMode::kRead).status().os_error(), EINVAL);
+  usleep(100000);
+  const int reader = open(path.c_str(), O_RDONLY);  // the one that it waited for
+  char text[4] = {};
+  EXPECT_EQ(read(reader, text, 4), 4);
+  close(reader);
+  int status = -1;
+  ASSERT_EQ(waitpid(writer, &status, 0), writer);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(File, TooManyOpenFilesSaysWhatToDo) {
+  const TempFolder folder;
+  const std::string path = folder.Write("data", "x");
+  rlimit old_limit;
+  getrlimit(RLIMIT_NOFILE, &old_limit);
+  const rlimit limit{3, old_limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const base::Status status = File::Open(path, OpenMode::kRead).TakeStatus();
+  setrlimit(RLIMIT_NOFILE, &old_limit);
+  EXPECT_EQ(status.os_error(), EMFILE);
+  EXPECT_NE(status.message().find("close()"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("ulimit -n"), std::string::npos);
 }
 
 TEST(File, DeviceIsRefused) {
@@ -95,6 +135,36 @@ TEST(File, ReserveMakesBlocksNotHoles) {
   ASSERT_EQ(fstat(file->descriptor(), &info), 0);
   EXPECT_EQ(info.st_size, 1 << 20);
   EXPECT_GE(info.st_blocks * 512, 1 << 20);
+}
+
+volatile sig_atomic_t ticks = 0;
+void Tick(int) {
+  // After three seconds it was held up; without the timer it comes to an end.
+  if (++ticks > 3000) setitimer(ITIMER_REAL, std::array<itimerval, 1>{}.data(), nullptr);
+}
+
+TEST(File, ReserveEndsAlthoughATimerTicks) {
+  const TinyDisk disk("300m");
+  if (!disk.ok()) GTEST_SKIP() << "a small file system can only be mounted by root";
+  auto file = File::Open(disk.folder().Write("data", ""), OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok());
+  const auto old_handler = signal(SIGALRM, Tick);
+  const itimerval every_millisecond{{0, 1000}, {0, 1000}}, never{};
+  setitimer(ITIMER_REAL, &every_millisecond, nullptr);
+  const base::Status status = file->Reserve(int64_t{256} << 20);
+  setitimer(ITIMER_REAL, &never, nullptr);
+  signal(SIGALRM, old_handler);
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(*file->Size(), int64_t{256} << 20);
+  EXPECT_LE(ticks, 3000);
+}
+
+TEST(File, ReserveStopsWhenTold) {
+  const TempFolder folder;
+  auto file = File::Open(folder.Write("data", ""), OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->Reserve(1 << 20, [] { return true; }).code(), base::Code::kCancelled);
+  EXPECT_TRUE(file->Reserve(1 << 20, [] { return false; }).ok());
 }
 
 TEST(File, WritingToAReadOnlyDescriptorIsAnOsError) {
