@@ -122,12 +122,13 @@ TEST_F(RecyclerTest, TheLimitMayChangeWhileMemoryComesBack) {
   Recycler cache(10 * kMiB, [](std::byte*) {});
   std::atomic<bool> stop{false};
   std::thread changer([&] {
-    while (!stop.load()) {
-      cache.SetLimit(0);
-      cache.SetLimit(10 * kMiB);
+    for (int i = 0; !stop.load(); ++i) {
+      cache.SetLimit(i % 2 == 0 ? 0 : 10 * kMiB);
+      for (int wait = i % 61; wait > 0 && !stop.load(); --wait) {  // never in step with the other
+      }
     }
   });
-  for (int64_t i = 1; i <= 300000; ++i) {
+  for (int64_t i = 1; i <= 3000000; ++i) {
     cache.Put(Fake(i), kMiB);
     ASSERT_GE(cache.bytes(), 0);
   }
