@@ -94,16 +94,16 @@ Status RunAttached(const PythonSide& side, Context& context, Work&& work) {
   LeaveForkedChild(context);
 }
 
-// Iterators of built-in collections: their items are there already.
-bool NeverWaits(PyObject* iterator) {
+// The items of built-in collections are there already; any other iterator may wait for something.
+bool MayWait(PyObject* iterator) {
   const PyTypeObject* const type = Py_TYPE(iterator);
   for (const PyTypeObject* known :
        {&PyListIter_Type, &PyTupleIter_Type, &PyRangeIter_Type, &PyLongRangeIter_Type,
         &PyDictIterKey_Type, &PyDictIterValue_Type, &PyDictIterItem_Type, &PySetIter_Type,
         &PyBytesIter_Type, &PyByteArrayIter_Type, &PyUnicodeIter_Type}) {
-    if (type == known) return true;
+    if (type == known) return false;
   }
-  return false;
+  return true;
 }
 
 class IteratorRun final : public pipeline::SourceRun {
@@ -112,7 +112,7 @@ class IteratorRun final : public pipeline::SourceRun {
       : side_(std::move(side)),
         iterator_(iterator),
         to_arrays_(to_arrays),
-        never_waits_(NeverWaits(iterator)) {}
+        never_waits_(!MayWait(iterator)) {}
 
   Status Produce(const pipeline::Request& request, pipeline::Produced* produced,
                  Context& context) override {
@@ -138,8 +138,7 @@ class IteratorRun final : public pipeline::SourceRun {
   const PythonSide side_;
   PyObject* iterator_;
   const bool to_arrays_;
-  // Any other iterator may wait for something, and be it for what becomes of the item before.
-  const bool never_waits_;
+  const bool never_waits_;  // else each item goes on its way before the next is asked for
 };
 
 class IteratorDescription final : public pipeline::Source {
@@ -150,6 +149,7 @@ class IteratorDescription final : public pipeline::Source {
         iterator_(iterator),
         to_arrays_(to_arrays) {}
   std::string Name() const override { return name_; }
+  bool may_wait() const override { return MayWait(iterator_); }
   Result<std::unique_ptr<pipeline::SourceRun>> Open(pipeline::Shape*) const override {
     return std::unique_ptr<pipeline::SourceRun>(new IteratorRun(side_, iterator_, to_arrays_));
   }

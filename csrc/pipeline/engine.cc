@@ -49,8 +49,10 @@ Result<std::unique_ptr<Engine>> Engine::Make(const Pipeline& pipeline, const Run
   for (int i = 1; i < engine->threads_; ++i) {
     if (!engine->StartThread()) break;  // the threads that there are do the work
   }
-  // A consumer that asks for finished items to wait for it wants work to go on without it.
-  if (engine->threads_ == 1 && pipeline.prefetch > 0) engine->ExpandCrew();
+  // A consumer that asks for finished items to wait for it wants work to go on without it. And one
+  // that waits inside of the source cannot take what is finished meanwhile.
+  const bool alone = engine->threads_ == 1;
+  if (alone ? pipeline.prefetch > 0 : engine->source_may_wait_) engine->ExpandCrew();
   return engine;
 }
 
@@ -58,6 +60,7 @@ Status Engine::Open() {
   Shape shape;
   source_name_ = pipeline_.source->Name();
   source_mode_ = pipeline_.source->mode();
+  source_may_wait_ = pipeline_.source->may_wait();
   SPANFLOW_ASSIGN(source_, pipeline_.source->Open(&shape));
   if (source_mode_ == Mode::kParallel) end_ = shape.items;
   for (const auto& stage : pipeline_.stages) {

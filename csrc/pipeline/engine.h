@@ -196,6 +196,7 @@ class Engine {
   Pipeline pipeline_;     // what the opened source and stages refer to
   std::string source_name_;
   Mode source_mode_ = Mode::kSerialInOrder;
+  bool source_may_wait_ = false;
   std::unique_ptr<SourceRun> source_;
   std::vector<std::unique_ptr<Cell>> stages_;
   std::vector<Slot> ring_;

@@ -144,6 +144,9 @@ class Source {
   // A parallel source is asked for any index below Shape::items, which it must know, by several
   // threads at once, and always fills what it is asked for. A serial one is asked in order.
   virtual Mode mode() const { return Mode::kSerialInOrder; }
+  // Whether Produce may wait, and be it for what the consumer makes of earlier items. The consumer
+  // then leaves it to the run's own threads.
+  virtual bool may_wait() const { return false; }
   virtual base::Result<std::unique_ptr<SourceRun>> Open(Shape* shape) const = 0;
 };
 

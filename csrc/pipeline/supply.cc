@@ -83,6 +83,8 @@ int64_t Engine::TakeCredits(Worker& worker, int64_t wanted) {
 }
 
 bool Engine::StartTokens(Worker& worker) {
+  // The consumer asks a source that may wait only while there is nothing else to wait for.
+  if (source_may_wait_ && worker.caller_ != nullptr && tail_.load() != head_.load()) return false;
   Lease lease;
   if (!CanStart() || !TakeLease(worker, &lease)) return false;
   if (CanStart()) work_.NotifyOne();  // there is room for another thread too
