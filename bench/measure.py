@@ -31,6 +31,13 @@ class Row:
     note: str = ""
 
     @property
+    def ratio(self) -> float | None:
+        """Our time as a share of NumPy's, where NumPy does the same."""
+        if not {"spanflow", "numpy"} <= self.seconds.keys():
+            return None
+        return self.seconds["spanflow"] / self.seconds["numpy"]
+
+    @property
     def reached(self) -> bool | None:
         if self.asked is None:
             return None

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures spanflow against NumPy and prints the table of asked and seen figures.
 
-    python3 setup.py bench [-- OPTIONS]
+    python3 setup.py bench [OPTIONS]
 
 A row that misses its mark is shown as such; the exit code stays 0, because a time never decides
 whether a change may land. Beside the table: a JSON file with every median, and a picture.
@@ -9,12 +9,11 @@ whether a change may land. Beside the table: a JSON file with every median, and 
 
 from __future__ import annotations
 
-import argparse
+import datetime
 import importlib
 import json
 import platform
 import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,47 +23,43 @@ sys.path[0] = str(ROOT)  # not this folder, whose rooms are named like modules
 import numpy as np  # noqa: E402
 
 import spanflow as sf  # noqa: E402
-
-SUITES = ("array.elementwise", "memory.mapped", "bindings.small_calls", "pipeline.per_item")
+from bench.options import ASKED, SUITES, parser  # noqa: E402
 
 
 def main() -> int:
-    options = parse()
+    options = parser().parse_args()
     if options.threads:
         sf.set_num_threads(options.threads)
-    print(heading(), flush=True)
+    facts = {**machine(), "elements": options.elements, "mapped_bytes": options.mapped_bytes}
+    judged = all(facts[name] == value for name, value in ASKED.items())
+    print(heading(facts), flush=True)
     found = []
     for suite in SUITES:
         if options.only and not any(word in suite for word in options.only):
             continue
         for row in importlib.import_module(f"bench.{suite}").rows(options):
-            print(line(row), flush=True)
+            print(line(row, judged), flush=True)
             found.append(row)
-    asked = [row for row in found if row.reached is not None]
-    print(
-        f"\n{sum(row.reached for row in asked)} of {len(asked)} figures that were asked are reached"
-    )
+    print(f"\n{verdict(found, judged)}")
     options.out.mkdir(parents=True, exist_ok=True)
-    written = write_json(options.out / "bench.json", found)
-    print(f"written: {written}, {draw(options.out / 'bench.png', found)}")
+    written = write_json(options.out / "bench.json", facts, judged, found)
+    print(f"written: {written}, {draw(options.out / 'bench.png', found, judged)}")
     return 0
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--all", action="store_true", help="also rows that nothing was asked of")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"suites of {', '.join(SUITES)}")
-    parser.add_argument("--threads", type=int, help="threads per call (default: usable cores)")
-    parser.add_argument("--elements", type=int, default=32 << 20, help="float32 per array (32 Mi)")
-    parser.add_argument("--mapped-bytes", type=int, default=2 << 30, help="mapped file (2 GiB)")
-    parser.add_argument("--slow-rounds", type=int, default=5, help="rounds of what takes seconds")
-    parser.add_argument("--scratch", default=tempfile.gettempdir(), help="where files are mapped")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench", help="results")
-    return parser.parse_args()
+def verdict(found, judged: bool) -> str:
+    asked = [row for row in found if row.reached is not None]
+    if judged:
+        reached = sum(row.reached for row in asked)
+        return f"{reached} of {len(asked)} figures that were asked are reached"
+    sizes = ", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in ASKED.items())
+    return f"not judged: the figures are asked for {sizes}"
 
 
 def machine() -> dict[str, object]:
     return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": cpu(),
         "spanflow": sf.__version__,
         "simd_target": sf.simd.target(),
         "threads": sf.get_num_threads(),
@@ -74,33 +69,54 @@ def machine() -> dict[str, object]:
     }
 
 
-def heading() -> str:
-    facts = machine()
+def cpu() -> str:
+    """The name of the processor in Linux's words, else what Python knows of it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def heading(facts) -> str:
     about = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
-    columns = f"{'room':<9} {'work':<58} {'asked':>12} {'seen':>12}"
+    columns = f"{'room':<9} {'work':<58} {'asked':>12} {'seen':>12} {'of NumPy':>9}"
     return f"{about}\n\n{columns}\n{'-' * len(columns)}"
 
 
-def line(row) -> str:
+def line(row, judged: bool) -> str:
     sign = "≥" if row.at_least else "≤"
     asked = "" if row.asked is None else f"{sign} {show(row.asked, row.unit)}"
-    mark = {True: "", False: "  MISSED", None: ""}[row.reached]
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    mark = ""
+    if row.reached is not None and not judged:
+        mark = "  not judged"
+    elif row.reached is False:
+        mark = "  MISSED"
     note = f"  {row.note}" if row.note else ""
-    return f"{row.room:<9} {row.work:<58} {asked:>12} {show(row.seen, row.unit):>12}{mark}{note}"
+    seen = show(row.seen, row.unit)
+    return f"{row.room:<9} {row.work:<58} {asked:>12} {seen:>12} {ratio:>9}{mark}{note}"
 
 
 def show(value: float, unit: str) -> str:
     return f"{value:.0f} ns" if unit == "ns" else f"{value:.2f} {'µs' if unit == 'µs' else 'x'}"
 
 
-def write_json(path: Path, found) -> Path:
-    rows = [{**asdict(row), "reached": row.reached} for row in found]
-    path.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1, ensure_ascii=False))
+def write_json(path: Path, facts, judged: bool, found) -> Path:
+    rows = [
+        {**asdict(row), "ratio": row.ratio, "reached": row.reached if judged else None}
+        for row in found
+    ]
+    whole = {"machine": facts, "judged": judged, "rows": rows}
+    path.write_text(json.dumps(whole, indent=1, ensure_ascii=False), encoding="utf-8")
     return path
 
 
-def draw(path: Path, found) -> str:
-    """Bars of seen against asked; a logarithmic axis, because units differ."""
+def draw(path: Path, found, judged: bool) -> str:
+    """Bars of seen as shares of what was asked; grey where that is not judged."""
     try:
         import matplotlib
     except ImportError:
@@ -113,12 +129,14 @@ def draw(path: Path, found) -> str:
         return "no picture (nothing was asked)"
     shares = [row.asked / row.seen if row.at_least else row.seen / row.asked for row in rows]
     figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(rows) + 1.4), layout="constrained")
-    colours = ["#2a7f9e" if row.reached else "#c8553d" for row in rows]
+    good, bad = ("#2a7f9e", "#c8553d") if judged else ("#8a8f94", "#8a8f94")
+    colours = [good if row.reached else bad for row in rows]
     axes.barh([row.work for row in rows], shares, color=colours, height=0.62)
     axes.axvline(1, color="#333333", linewidth=1.2)
-    for place, (row, share) in enumerate(zip(rows, shares, strict=True)):
-        axes.text(share, place, f" {show(row.seen, row.unit)}", va="center", fontsize=8)
-    axes.set_xlim(0, max(1.35, *(share * 1.2 for share in shares)))
+    beside = axes.get_yaxis_transform()  # a column to the right, clear of bars and the line at 1
+    for place, row in enumerate(rows):
+        axes.text(1.01, place, show(row.seen, row.unit), transform=beside, va="center", fontsize=8)
+    axes.set_xlim(0, max(1.1, *(share * 1.05 for share in shares)))
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("share of what was asked (left of the line is better)")

@@ -69,7 +69,8 @@ def install(env, flavour):
     identity = {**env.facts, "native": variables["PYTHONPATH"], "cxx": variables.get("CXX")}
     folder = build_folder(env.tag + flavour.suffix, identity)
     stamp = [project.digest_of_sources(), str(flavour)]
-    if env.stamps().get("spanflow") == stamp and nothing_to_do(folder, variables):
+    installed = env.stamps().get("spanflow") == stamp and not env.lacks(["spanflow"])
+    if installed and nothing_to_do(folder, variables):
         return folder
     with step(f"build spanflow for Python {env.facts['version']}{flavour.suffix}"):
         settings = [f"build-dir={folder.relative_to(ROOT)}", "setup-args=-Dtests=true"]

@@ -18,9 +18,16 @@ from pathlib import Path
 from . import system
 from .ui import DoorError, answer, note, run_logged, say, step
 
-SOURCE_SUITES = {"debian": ["trixie"], "ubuntu": ["questing", "plucky"]}
-CONFIGURE_FLAGS = {"3.13": [], "3.13t": ["--disable-gil"]}
-FINDABLE = ("3.11", "3.12", "3.13")
+# The releases whose source packages hold a version.
+SOURCE_SUITES = {
+    ("debian", "3.13"): ["trixie"],
+    ("debian", "3.14"): ["forky", "sid"],
+    ("ubuntu", "3.13"): ["questing", "plucky"],
+    ("ubuntu", "3.14"): ["resolute"],
+}
+FREE_THREADED = ["--disable-gil"]
+CONFIGURE_FLAGS = {"3.13": [], "3.13t": FREE_THREADED, "3.14": [], "3.14t": FREE_THREADED}
+FINDABLE = ("3.11", "3.12", "3.13", "3.14")
 
 _VERIFY = """
 import json, ssl, zlib, ctypes, bz2, lzma, sqlite3, sys, sysconfig, venv, ensurepip, os
@@ -147,7 +154,7 @@ def _fetch_source(version):
     present = sorted(folder.glob(f"python{version}_{version}.*.orig.tar.*z"), key=_version_key)
     if present:
         return present[-1]
-    for suite in SOURCE_SUITES.get(system.os_release().get("ID", ""), []):
+    for suite in SOURCE_SUITES.get((system.os_release().get("ID", ""), version), []):
         with step(f"source package of Python {version} ({suite})"):
             try:
                 _apt_source(suite, version, folder)

@@ -57,14 +57,9 @@ def ensure(packages):
     if not absent:
         return
     prefix = _root_prefix()
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *absent]
     if prefix is None:
-        raise DoorError(
-            f"these system packages are missing: {' '.join(absent)}\n"
-            f"Install them once with\n    sudo apt-get install -y --no-install-recommends "
-            f"{' '.join(absent)}\nand run the same setup.py command again.",
-            code=2,
-        )
+        raise DoorError(_by_hand(absent), code=2)
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *absent]
     with step(f"system packages: {' '.join(absent)}"):
         apt_options = ["-o", "DPkg::Lock::Timeout=300"]
         quiet = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
@@ -73,6 +68,19 @@ def ensure(packages):
         except DoorError:
             note("apt-get update failed; trying with the package lists that are here")
         run_logged("apt-install", [*quiet, "apt-get", *apt_options, *install[1:]])
+
+
+def _by_hand(absent):
+    """What a person types who may become root; a bare machine has no package lists and no sudo."""
+    sudo = "sudo " if shutil.which("sudo") else ""
+    names = " ".join(absent)
+    return (
+        f"these system packages are missing: {names}\n"
+        f"Install them once{'' if sudo else ' as root'} with\n"
+        f"    {sudo}apt-get update && "
+        f"{sudo}apt-get install -y --no-install-recommends {names}\n"
+        "and run the same setup.py command again."
+    )
 
 
 def _root_prefix():

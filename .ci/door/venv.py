@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,14 @@ print(json.dumps({
     "tag": sysconfig.get_config_var("EXT_SUFFIX").strip(".").removesuffix(".so"),
 }))
 """
+
+
+STAMPS = "spanflow-stamps.json"
+
+
+def is_ours(folder):
+    """Whether this door made or filled an environment, so that it may delete it."""
+    return (folder / STAMPS).is_file() and not folder.is_symlink()
 
 
 def describe(python):
@@ -40,7 +49,7 @@ class Environment:
         self.python = folder / "bin" / "python"
         self.facts = describe(interpreter)
         self.tag = self.facts["tag"]
-        self._stamp_path = folder / "spanflow-stamps.json"
+        self._stamp_path = folder / STAMPS
         if not self._matches():
             self._create(interpreter)
 
@@ -54,23 +63,49 @@ class Environment:
         return (home, values.get("version")) == (self.facts["home"], self.facts["version"])
 
     def _create(self, interpreter):
+        if self.folder.exists() and not is_ours(self.folder):
+            raise DoorError(
+                f"{self.name} is there, but not for Python {self.facts['version']} and not made by "
+                "setup.py, which therefore leaves it alone: move or delete it, then run again",
+                code=2,
+            )
         with step(f"{self.name} for Python {self.facts['version']}"):
             if self.folder.exists():
                 note("it belonged to another interpreter; making it anew")
                 shutil.rmtree(self.folder)
-            run_logged(f"{self.name.strip('.')}-create", [interpreter, "-m", "venv", self.folder])
+            try:
+                command = [interpreter, "-m", "venv", self.folder]
+                run_logged(f"{self.name.strip('.')}-create", command)
+            except BaseException:
+                shutil.rmtree(self.folder, ignore_errors=True)  # half of one would look complete
+                raise
+        self._write_stamps({})
 
     def stamps(self):
         """What was put into this environment and from what, as noted by note_stamp."""
-        return json.loads(self._stamp_path.read_text()) if self._stamp_path.exists() else {}
+        try:
+            return json.loads(self._stamp_path.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
 
     def note_stamp(self, key, value):
-        self._stamp_path.write_text(json.dumps({**self.stamps(), key: value}, indent=1))
+        self._write_stamps({**self.stamps(), key: value})
+
+    def _write_stamps(self, stamps):
+        whole = self._stamp_path.with_name(f"{STAMPS}.{os.getpid()}")
+        whole.write_text(json.dumps(stamps, indent=1))
+        os.replace(whole, self._stamp_path)
+
+    def lacks(self, requirements):
+        """Those of the requirements of which no distribution of that name is installed."""
+        infos = self.folder.glob("lib/python*/site-packages/*.dist-info")
+        installed = {_plain_name(info.name.partition("-")[0]) for info in infos}
+        return [line for line in requirements if _plain_name(line) not in installed]
 
     def ensure(self, what, requirements):
         """Installs a named group of requirements unless exactly these are in place."""
         digest = project.digest_of(requirements)
-        if self.stamps().get(what) == digest:
+        if self.stamps().get(what) == digest and not self.lacks(requirements):
             return
         with step(f"{self.name}: Python packages to {what}"):
             # An older wheel rather than a newer source that would need a compiler of its own.
@@ -78,6 +113,11 @@ class Environment:
             name = f"{self.name.strip('.')}-{what}"
             run_logged(name, [*install, *requirements], env=quiet_env())
         self.note_stamp(what, digest)
+
+
+def _plain_name(requirement):
+    """The name of a requirement or distribution, as the registry compares them."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]*\w", requirement).group()).lower()
 
 
 def quiet_env():

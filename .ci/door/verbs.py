@@ -1,7 +1,9 @@
 """The verbs of setup.py: reads the command line, sets up what the verb needs, does it."""
 
 import argparse
+import importlib.util
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -12,17 +14,22 @@ from .ui import ROOT, DoorError, note, run_shown, say
 
 EPILOG = """old habits: install, develop, sdist, bdist_wheel say what does it today, and do it.
 Arguments after -- go to pytest (test) or choose C++ tests by name (test --sanitize)."""
+# Verbs that start a command with options of its own, and where its parser is; it needs nothing but
+# the standard library, so that a wrong option is refused before anything is set up.
+WITH_OPTIONS = {
+    "demo": (ROOT / "pkg" / "spanflow" / "_arguments.py", "demo"),
+    "bench": (ROOT / "bench" / "options.py", "parser"),
+}
+OLD_HABITS = ("install", "develop", "sdist", "bdist_wheel")
 
 
 def main(argv):
     """Runs one verb; returns its exit code."""
-    argv, rest = _split(argv)
     parser = _parser()
     if not argv:
         parser.print_help()
         return 2
-    args = parser.parse_args(argv)
-    args.rest = rest
+    args = _parse(parser, argv)
     start = time.monotonic()
     try:
         os.chdir(ROOT)
@@ -38,15 +45,32 @@ def main(argv):
     return code
 
 
-def _split(argv):
-    """Our own arguments and those that belong to what the verb starts."""
-    if argv and argv[0] in ("demo", "bench"):
-        rest = argv[1:]
-        return argv[:1], rest[1:] if rest[:1] == ["--"] else rest
-    if "--" in argv:
-        at = argv.index("--")
-        return argv[:at], argv[at + 1 :]
-    return argv, []
+def _parse(parser, argv):
+    """Our own arguments; in `rest` those that belong to what the verb starts."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    args, unknown = parser.parse_known_args(argv[:at])
+    args.rest = argv[at + 1 :]
+    if args.verb in WITH_OPTIONS:
+        args.rest = unknown + args.rest
+        _check_options(args.verb, args.rest)
+    elif unknown and args.verb in OLD_HABITS:
+        note(f"not passed on, since pip has options of its own: {' '.join(unknown)}")
+    elif unknown:
+        words = shlex.join(unknown)
+        hint = f"; what pytest should get goes after --, as in: setup.py test -- {words}"
+        parser.error(f"unrecognized arguments: {words}{hint if args.verb == 'test' else ''}")
+    return args
+
+
+def _check_options(verb, options):
+    """Ends with help or a message unless the command that the verb starts takes the options."""
+    path, factory = WITH_OPTIONS[verb]
+    spec = importlib.util.spec_from_file_location(f"options_of_{verb}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    parser = getattr(module, factory)(f"setup.py {verb}")
+    parser.epilog = "The front door takes --python, --compiler and --werror as well."
+    parser.parse_args(options)
 
 
 def _parser():
@@ -60,7 +84,11 @@ def _parser():
 
     def verb(name, run, about, *, builds=True):
         shown = {"help": about} if about else {}
-        sub = verbs.add_parser(name, description=about, **shown)
+        # The help of the verbs with options is that of what they start.
+        own_help = name not in WITH_OPTIONS
+        sub = verbs.add_parser(
+            name, description=about, add_help=own_help, allow_abbrev=False, **shown
+        )
         sub.set_defaults(run=run)
         if builds:
             sub.add_argument("--python", metavar="X", help="another interpreter: 3.13t, 3.13, …")
@@ -68,20 +96,21 @@ def _parser():
             sub.add_argument("--werror", action="store_true", help="warnings are errors")
         return sub
 
-    verb("demo", _demo, "run the main job on real data; takes the demo's options", builds=False)
+    verb("demo", _demo, "run the main job on real data; takes the demo's options")
     test = verb("test", _test, "run the C++ and Python tests")
     test.add_argument("--sanitize", choices=list(testing.SANITIZERS), help="the C++ rooms under …")
     verb("build", _build, "build and install into the virtual environment")
-    verb("bench", _bench, "measure against peers; takes the benchmark's options", builds=False)
+    verb("bench", _bench, "measure against peers; takes the benchmark's options")
     fix = verb("lint", _lint, "check format, style, includes and stubs")
     fix.add_argument("--fix", action="store_true", help="format the files first")
     verb("docs", _docs, "check the links of the documentation and render it", builds=False)
     verb("wheel", _wheel, "build the wheel and try it in a clean environment")
     python = verb("python", _python, "find or build another interpreter", builds=False)
-    python.add_argument("kind", help="3.13t (free-threaded), 3.13, 3.12, 3.11")
+    python.add_argument("kind", help="3.14t, 3.13t (free-threaded), 3.14, 3.13, …")
     verb("summary", _summary, "add up the results of the test runs so far", builds=False)
-    verb("clean", _clean, "remove what was built in the tree", builds=False)
-    for name in ("install", "develop", "sdist", "bdist_wheel"):
+    clean = verb("clean", _clean, "remove what was built in the tree", builds=False)
+    clean.add_argument("--all", action="store_true", help=argparse.SUPPRESS)  # what it always does
+    for name in OLD_HABITS:
         verb(name, _old_habit, None, builds=False)
     verb("help", lambda _: parser.print_help(), "show this", builds=False)
     return parser
@@ -154,9 +183,13 @@ def _clean(_args):
         ROOT / name for name in (".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
     ]
     for target in targets:
-        if target.exists():
-            say(f"remove {target.relative_to(ROOT)}")
-            shutil.rmtree(target)
+        if not target.exists():
+            continue
+        if target.name.startswith(".venv") and not venv.is_ours(target):
+            note(f"{target.name} stays: setup.py did not make it")
+            continue
+        say(f"remove {target.relative_to(ROOT)}")
+        shutil.rmtree(target)
     note(f"{interpreters.cache_folder()} (interpreters, headers, data) stays; remove it by hand")
     return 0
 

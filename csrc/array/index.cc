@@ -185,6 +185,7 @@ Result<View> FieldView(const View& view, std::string_view name) {
     layout.shape.push_back(extent);
     layout.strides.push_back(stride);
   }
+  SPANFLOW_TRY(base::CheckedBytes(layout.shape, layout.dtype.itemsize()).TakeStatus());
   // The block of an empty array may hold no bytes that the offset could point past.
   const int64_t offset = layout.size() == 0 ? 0 : field->offset;
   return view.With(std::move(layout), offset);

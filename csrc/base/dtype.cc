@@ -74,7 +74,11 @@ void AppendPadding(std::string& text, int64_t bytes) {
   text += 'x';
 }
 
-// PEP 3118 lists fields by rising offset; overlapping fields cannot be written at all.
+// PEP 3118 ends a name at the next ':' and the format at the first zero byte, and has no escapes.
+bool CanBeSpelled(const std::string& name) { return name.find_first_of({":\0", 2}) == name.npos; }
+
+// PEP 3118 lists fields by rising offset. Overlapping fields and some names cannot be written at
+// all: such items are exported as bytes.
 std::string RecordFormat(const std::vector<Field>& fields, int64_t itemsize) {
   std::vector<const Field*> by_offset;
   for (const Field& field : fields) by_offset.push_back(&field);
@@ -83,13 +87,19 @@ std::string RecordFormat(const std::vector<Field>& fields, int64_t itemsize) {
   std::string text = "T{";
   int64_t at = 0;
   for (const Field* field : by_offset) {
-    if (field->offset < at) return std::to_string(itemsize) + 's';
+    if (field->offset < at || !CanBeSpelled(field->name)) return std::to_string(itemsize) + 's';
     AppendPadding(text, field->offset - at);
     text += FieldFormat(*field);
     at = field->offset + field->nbytes();
   }
   AppendPadding(text, itemsize - at);
   return text + '}';
+}
+
+Status TooWide(const std::string& what, int64_t itemsize) {
+  return Status::Value(what + " of " + std::to_string(itemsize) +
+                       " bytes is too large: one item has " + "at most " +
+                       std::to_string(kMaxItemBytes) + " bytes");
 }
 
 }  // namespace
@@ -127,6 +137,7 @@ Result<DType> DType::MakeRecord(std::vector<Field> fields, int64_t itemsize) {
     depth = std::max(depth, field.dtype.record_depth() + 1);
   }
   if (itemsize < 0) return Status::Value("a record cannot have a negative itemsize");
+  if (itemsize > kMaxItemBytes) return TooWide("a record", itemsize);
   if (depth > kMaxRecordDepth) {
     return Status::Value("records nest at most " + std::to_string(kMaxRecordDepth) + " deep");
   }
@@ -230,14 +241,20 @@ int64_t Field::count() const {
 }
 
 Result<int64_t> Field::CheckedNbytes() const {
-  int64_t nbytes = dtype.itemsize();
+  const std::string what = "the sub-array of field '" + name + "'";
+  if (shape.size() > kMaxDims) {
+    return Status::Value(what + " has " + std::to_string(shape.size()) + " dimensions; at most " +
+                         std::to_string(kMaxDims) + " are supported");
+  }
+  // As in CheckedBytes: what is empty along one dimension must be small along the others too.
+  int64_t bytes = std::max<int64_t>(dtype.itemsize(), 1);
   for (int64_t n : shape) {
-    if (n < 0) return Status::Value("the sub-array of field '" + name + "' has a negative shape");
-    if (!CheckedMul(nbytes, n, &nbytes)) {
-      return Status::Value("the sub-array of field '" + name + "' is too large");
+    if (n < 0) return Status::Value(what + " has a negative shape");
+    if (!CheckedMul(bytes, std::max<int64_t>(n, 1), &bytes)) {
+      return Status::Value(what + " is too large");
     }
   }
-  return nbytes;
+  return nbytes();
 }
 
 Result<DType> ParseDTypeName(std::string_view text) {
@@ -276,6 +293,7 @@ Result<DType> ParseDTypeName(std::string_view text) {
     int64_t width = 0;
     const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), width);
     if (error == std::errc() && end == text.data() + text.size() && width >= 0) {
+      if (width > kMaxItemBytes) return TooWide("dtype '" + std::string(given) + "'", width);
       return DType::Bytes(width);
     }
   }

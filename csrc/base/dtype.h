@@ -60,6 +60,9 @@ constexpr bool IsInteger(Kind kind) { return IsSigned(kind) || IsUnsigned(kind);
 constexpr bool IsFloat(Kind kind) { return kind >= Kind::kF16 && kind <= Kind::kF64; }
 constexpr bool IsComplex(Kind kind) { return kind == Kind::kC64 || kind == Kind::kC128; }
 
+inline constexpr int kMaxDims = 64;                               // PyBUF_MAX_NDIM
+inline constexpr int64_t kMaxItemBytes = (int64_t{1} << 31) - 1;  // NumPy's limit
+
 struct Field;
 
 // The shared part of a record or bytes dtype. Immutable once a DType holds it.
@@ -75,7 +78,7 @@ class DType {
   DType() : DType(Kind::kF64) {}
   explicit DType(Kind kind, bool swapped = false);  // numeric kinds
   static DType Bytes(int64_t width);
-  // Offsets and sizes are the caller's and are checked against itemsize.
+  // Names, offsets, shapes and sizes are the caller's and are checked here.
   static Result<DType> MakeRecord(std::vector<Field> fields, int64_t itemsize);
 
   Kind kind() const { return kind_; }

@@ -167,6 +167,7 @@ class Reader {
     }
     if (letter == 's' || letter == 'c') {
       const bool many_chars = letter == 'c' && counted;
+      if (letter == 's' && count > kMaxItemBytes) return Bad("is too large");
       item->dtype = DType::Bytes(letter == 's' ? count : 1);
       if (many_chars) item->shape.push_back(count);
       return Status::Ok();

@@ -42,7 +42,7 @@ bool Layout::c_contiguous() const { return ContiguousAlong(*this, true); }
 bool Layout::f_contiguous() const { return ContiguousAlong(*this, false); }
 
 Result<int64_t> CheckedBytes(const Dims& shape, int64_t itemsize) {
-  int64_t bytes = itemsize;
+  int64_t bytes = std::max<int64_t>(itemsize, 1);
   bool fits = true, empty = itemsize == 0;
   for (int64_t extent : shape) {
     if (extent < 0) {
@@ -53,7 +53,8 @@ Result<int64_t> CheckedBytes(const Dims& shape, int64_t itemsize) {
     else
       fits = fits && CheckedMul(bytes, extent, &bytes);
   }
-  // An empty array must be small along its other dimensions too, so that strides cannot overflow.
+  // An empty array must be small along its other dimensions too, so that neither its strides nor
+  // its number of elements can overflow.
   if (!fits) {
     return Status::Value("shape " + ToString(shape) + " with items of " + std::to_string(itemsize) +
                          " bytes is too large: the size does not fit into 63 bits");

@@ -11,14 +11,13 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 #include "base/dtype.h"
 #include "base/status.h"
 
 namespace spanflow::base {
-
-inline constexpr int kMaxDims = 64;  // PyBUF_MAX_NDIM
 
 // Up to kMaxDims integers: inline up to kInline of them, which nearly every array keeps to, so that
 // an array object stays small and copying a layout allocates nothing.
@@ -29,7 +28,7 @@ class Dims {
   Dims() = default;
   Dims(std::initializer_list<int64_t> values) : Dims(std::span(values.begin(), values.size())) {}
   explicit Dims(std::span<const int64_t> values) {
-    resize(static_cast<int>(values.size()));
+    resize(static_cast<int>(std::min<size_t>(values.size(), kMaxDims + 1)));
     std::copy(values.begin(), values.end(), data_);
   }
   Dims(int size, int64_t value) {
@@ -59,8 +58,10 @@ class Dims {
     resize(size_ + 1);
     data_[size_ - 1] = value;
   }
-  // Values up to the smaller size are kept, new ones are not set. The caller keeps to kMaxDims.
+  // Values up to the smaller size are kept, new ones are not set. Callers compare with kMaxDims
+  // first; one that forgot ends here and not behind the end of the memory.
   void resize(int size) {
+    if (size < 0 || size > kMaxDims) throw std::length_error("more than 64 dimensions");
     if (size > kInline && data_ == inline_.data()) {
       data_ = new int64_t[kMaxDims];
       std::copy_n(inline_.data(), size_, data_);
@@ -105,7 +106,8 @@ struct Layout {
   static Result<Layout> FortranContiguous(DType dtype, const Dims& shape);
 };
 
-// Product of the shape times itemsize; refuses negative sizes and anything above int64.
+// Product of the shape times itemsize; refuses negative sizes and anything above int64. Items and
+// dimensions of size 0 count as 1 there, so that no product of some of them can overflow either.
 Result<int64_t> CheckedBytes(const Dims& shape, int64_t itemsize);
 
 // NumPy's C strides, also for zero-size shapes (where a 0 counts as 1).

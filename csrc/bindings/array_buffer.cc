@@ -4,6 +4,7 @@
 //   of an array that is not C-contiguous · FORMAT without ND · PyBUF_READ or PyBUF_WRITE, which are
 //   not request flags · a null Py_buffer.
 #include "bindings/array_object.h"
+#include "platform/fault_guard.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -80,6 +81,8 @@ int ArrayGetBuffer(PyObject* object, Py_buffer* buffer, int flags) noexcept {
     }
     return -1;
   }
+  // The consumer reads without us: nobody else would put the guard back in front before that.
+  if (self->view.block->kind() != memory::BlockKind::kHeap) platform::EnsureFaultGuard();
   FillBuffer(self, buffer, flags);
   buffer->obj = Py_NewRef(object);
   return 0;

@@ -86,14 +86,15 @@ DType RecordFromList(ModuleState* state, PyObject* list, int depth) {
     PyObject* name = PyTuple_GET_ITEM(entry, 0);
     PyObject* spec = PyTuple_GET_ITEM(entry, 1);
     if (PyTuple_Check(name) && PyTuple_GET_SIZE(name) == 2) name = PyTuple_GET_ITEM(name, 1);
-    if (const int64_t padding = PaddingOf(name, spec); padding >= 0) {
-      record.Skip(record.end(), padding);
-      continue;
-    }
-    Field field{Text(name), ReadDType(state, spec, depth + 1), record.end(), {}};
+    const int64_t padding = PaddingOf(name, spec);
+    Field field{Text(name), DType::Bytes(std::max<int64_t>(padding, 0)), record.end(), {}};
+    if (padding < 0) field.dtype = ReadDType(state, spec, depth + 1);
     if (field.name.empty()) field.name = "f" + std::to_string(i);
     if (PyTuple_GET_SIZE(entry) == 3) field.shape = SubShape(PyTuple_GET_ITEM(entry, 2));
-    record.Add(std::move(field));
+    if (padding < 0)
+      record.Add(std::move(field));
+    else
+      record.Skip(record.end(), capi::Take(field.CheckedNbytes()));
   }
   return record.Make(record.end());
 }

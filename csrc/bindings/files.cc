@@ -48,6 +48,20 @@ Mode ModeFrom(PyObject* object) {
         object);
 }
 
+// Tells the work to stop once a handler of a signal (Ctrl-C) raised; what it raised stays set.
+platform::StopFn UnlessInterrupted(capi::DetachScope& detached) {
+  return [&detached] {
+    const capi::ReattachScope attached(detached);
+    return PyErr_CheckSignals() != 0;
+  };
+}
+
+void CheckInterrupted(const base::Status& status) {
+  if (status.code() == base::Code::kCancelled && PyErr_Occurred() != nullptr) {
+    throw capi::PythonError{};
+  }
+}
+
 struct OpenCall {
   std::string path;
   Mode mode;
@@ -59,8 +73,11 @@ struct OpenCall {
 };
 
 base::Result<View> OpenFile(const OpenCall& call) {
-  const capi::DetachScope detached;
-  if (call.mode.create) return io::CreateNpy(call.path, *call.dtype, *call.shape, call.fortran);
+  capi::DetachScope detached;
+  if (call.mode.create) {
+    return io::CreateNpy(call.path, *call.dtype, *call.shape, call.fortran,
+                         UnlessInterrupted(detached));
+  }
   if (!call.dtype) return io::OpenNpy(call.path, call.mode.map);
   return io::OpenRaw(call.path, call.mode.map, *call.dtype, call.shape, call.offset, call.fortran);
 }
@@ -94,9 +111,11 @@ Ref Open(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   call.order_given = Given(order);
   call.fortran = FortranFromObject(order);
   CheckArguments(call);
-  View view = capi::Take(OpenFile(call));
-  CheckOrder(call, view.layout);
-  return NewArray(state, std::move(view));
+  base::Result<View> view = OpenFile(call);
+  CheckInterrupted(view.status());
+  capi::Check(view.status());
+  CheckOrder(call, view->layout);
+  return NewArray(state, *std::move(view));
 }
 
 Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -109,9 +128,10 @@ Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   const AccessScope access(view);
   base::Status status;
   {
-    const capi::DetachScope detached;
-    status = io::SaveNpy(path, view);
+    capi::DetachScope detached;
+    status = io::SaveNpy(path, view, UnlessInterrupted(detached));
   }
+  CheckInterrupted(status);
   capi::Check(status);
   access.Finish();
   return capi::None();
@@ -135,7 +155,10 @@ PyMethodDef file_functions[] = {
     {"save", capi::Method<&Save>(), METH_FASTCALL | METH_KEYWORDS,
      "save(path, a)\n--\n\nWrite a .npy file that NumPy reads, with its data 64-byte aligned.\n\n"
      "Atomic: the new file appears under its name only when it is complete and on the disk; until\n"
-     "then, and after any error, an old file of that name stays as it was."},
+     "then, and after any error or Ctrl-C, an old file of that name stays as it was. One error "
+     "comes\n"
+     "after that, and says so: the folder could not be written, and a power cut may bring the old\n"
+     "file back."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

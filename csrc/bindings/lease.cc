@@ -9,6 +9,7 @@
 #include "bindings/dtype_object.h"
 #include "capi/entry.h"
 #include "capi/object.h"
+#include "platform/fault_guard.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -23,9 +24,16 @@ class ForeignBlock final : public memory::Block {
   ForeignBlock(std::byte* address, int64_t nbytes, bool readonly, Py_buffer* buffer,
                PyObject** owner)
       : Block(address, nbytes, memory::BlockKind::kForeign, readonly),
+        range_(address, nbytes),
         buffer_(buffer),
         owner_(owner) {}
   ~ForeignBlock() override = default;
+
+  // The exporter may show bytes of one of our own mappings (np.asarray(a)).
+  uint64_t faults() const override { return range_.faults(); }
+  std::string description() const override {
+    return range_.guarded() ? range_.path() : Block::description();
+  }
 
  private:
   void ReleaseBytes() noexcept override {
@@ -34,6 +42,7 @@ class ForeignBlock final : public memory::Block {
   }
   void Destroy() noexcept override {}
 
+  platform::GuardedRange range_;
   Py_buffer* buffer_;
   PyObject** owner_;
 };
@@ -161,6 +170,7 @@ base::Layout LayoutOf(ModuleState* state, const Py_buffer& buffer, PyObject* exp
   } else {
     layout.strides = base::ContiguousStrides(layout.shape, buffer.itemsize);
   }
+  capi::Take(base::CheckedBytes(layout.shape, layout.dtype.itemsize()));
   return layout;
 }
 

@@ -1,4 +1,5 @@
 // spanflow._core: multi-phase initialisation, per-interpreter state, the types and functions.
+#include <atomic>
 #include <new>
 
 #include "bindings/array_object.h"
@@ -34,6 +35,36 @@ Ref ForgetOtherThreads(PyObject* module, PyObject*) {
   return capi::None();
 }
 
+Ref EndAllThreads(PyObject*, PyObject*) {
+  capi::Hub::EndAllThreads();
+  return capi::None();
+}
+
+PyMethodDef end_all_threads = {"_end_all_threads", capi::Method<&EndAllThreads>(), METH_NOARGS,
+                               nullptr};
+
+// Called by the main thread of the main interpreter.
+int RegisterEndAllThreads(void*) {
+  const Ref atexit = Ref::Steal(PyImport_ImportModule("atexit"));
+  const Ref function = Ref::Steal(PyCFunction_New(&end_all_threads, nullptr));
+  const bool ok = atexit && function;
+  const Ref done =
+      Ref::Steal(ok ? PyObject_CallMethod(atexit.get(), "register", "O", function.get()) : nullptr);
+  if (!done) PyErr_WriteUnraisable(nullptr);
+  return 0;
+}
+
+// Once per process; whichever interpreter imports this first.
+void EnsureEndOfAllThreads() {
+  static std::atomic<bool> registered{false};
+  if (registered.exchange(true)) return;
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    RegisterEndAllThreads(nullptr);
+  } else if (Py_AddPendingCall(&RegisterEndAllThreads, nullptr) < 0) {
+    registered.store(false);  // too many are pending: the next import tries again
+  }
+}
+
 PyMethodDef lifecycle_functions[] = {
     {"_close_hub", capi::Method<&CloseHub>(), METH_NOARGS, nullptr},
     {"_forget_other_threads", capi::Method<&ForgetOtherThreads>(), METH_NOARGS, nullptr},
@@ -43,6 +74,7 @@ void RegisterHooks(PyObject* module) {
   const Ref atexit = Check(PyImport_ImportModule("atexit"));
   const Ref close = Check(PyObject_GetAttrString(module, "_close_hub"));
   Check(PyObject_CallMethod(atexit.get(), "register", "O", close.get()));
+  EnsureEndOfAllThreads();
   const Ref os = Check(PyImport_ImportModule("os"));
   const Ref forget = Check(PyObject_GetAttrString(module, "_forget_other_threads"));
   const Ref method = Check(PyObject_GetAttrString(os.get(), "register_at_fork"));

@@ -198,18 +198,18 @@ void AddStage(ModuleState* state, const Spec& spec, bool to_arrays, Built* built
       return stages->push_back(pipeline::CollectStage());
     case Spec::Kind::kMap:
       stages->push_back(spec.native() ? pipeline::MapStage(OperationFrom(state, spec, built))
-                                      : CallStage({state, built->calls},
+                                      : CallStage({state, built->owned},
                                                   CallFrom(state, spec, built), to_arrays));
       return;
     case Spec::Kind::kFilter:
       stages->push_back(spec.native()
                             ? pipeline::FilterStage(OperationFrom(state, spec, built))
-                            : CallFilter({state, built->calls}, CallFrom(state, spec, built)));
+                            : CallFilter({state, built->owned}, CallFrom(state, spec, built)));
       return;
   }
 }
 
-std::shared_ptr<const pipeline::Source> RowsFrom(ModuleState* state, PyObject* source,
+std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObject* source,
                                                  bool not_empty) {
   PyObject* arrays;
   long long rows;
@@ -220,20 +220,20 @@ std::shared_ptr<const pipeline::Source> RowsFrom(ModuleState* state, PyObject* s
   std::vector<pipeline::Part> parts;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arrays); ++i) {
     PyObject* array = PyTuple_GET_ITEM(arrays, i);
-    if (!IsArray(state, array)) Raise(PyExc_TypeError, "read() needs arrays, got %R", array);
+    if (!IsArray(side.state, array)) Raise(PyExc_TypeError, "read() needs arrays, got %R", array);
     CheckOpen(AsArray(array));
-    parts.push_back(PartOf(AsArray(array)));
+    parts.push_back(PartOf(side, AsArray(array)));
   }
   return capi::Take(pipeline::RowsSource::Make(std::move(parts), rows, is_tuple != 0, not_empty));
 }
 
 std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject* source,
                                                    bool not_empty, bool to_arrays, Built* built) {
-  if (PyTuple_CheckExact(source)) return RowsFrom(state, source, not_empty);
+  if (PyTuple_CheckExact(source)) return RowsFrom({state, built->owned}, source, not_empty);
   const Ref iterator = Check(PyObject_GetIter(source));
   Hold(built, iterator.get());
   const std::string name = std::string("iterate(") + Py_TYPE(source)->tp_name + ")";
-  return IteratorSource({state, built->calls}, name, iterator.get(), to_arrays);
+  return IteratorSource({state, built->owned}, name, iterator.get(), to_arrays);
 }
 
 }  // namespace
@@ -241,7 +241,7 @@ std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject*
 Built BuildPipeline(ModuleState* state, PyObject* source, PyObject* stages, int prefetch) {
   Built built;
   built.held = Check(PyList_New(0));
-  built.calls = std::make_shared<std::atomic<int>>(0);
+  built.owned = std::make_shared<OwnedObjects>(state->hub);
   built.pipeline.prefetch = prefetch;
   std::vector<Spec> specs;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(stages); ++i) {

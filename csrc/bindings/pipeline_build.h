@@ -4,10 +4,9 @@
 // Fails: TypeError and ValueError that name the stage.
 #pragma once
 
-#include <atomic>
 #include <memory>
 
-#include "bindings/state.h"
+#include "bindings/pipeline_value.h"
 #include "pipeline/run.h"
 
 namespace spanflow::bindings {
@@ -15,7 +14,7 @@ namespace spanflow::bindings {
 struct Built {
   pipeline::Pipeline pipeline;
   capi::Ref held;  // a list of what the native parts borrow; must outlive them
-  std::shared_ptr<std::atomic<int>> calls;  // see PythonSide
+  std::shared_ptr<OwnedObjects> owned;
 };
 
 // `source`: (arrays, rows, is_tuple), a tuple of Arrays cut together; or any iterable.

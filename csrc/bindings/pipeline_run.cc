@@ -9,6 +9,7 @@
 #include "capi/args.h"
 #include "capi/critical_section.h"
 #include "capi/entry.h"
+#include "platform/thread.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -19,17 +20,19 @@ using capi::Ref;
 using pipeline::Delivery;
 using pipeline::Run;
 
-constexpr std::chrono::milliseconds kShortWait{40};
+constexpr std::chrono::milliseconds kSlice{40};  // between two looks for signals
 
 struct RunObject {
   PyObject_HEAD
   ModuleState* state;
-  std::shared_ptr<Run> run;                 // set once, before anybody sees the object
-  PyObject* held;                           // a list of all that the native run borrows
-  std::shared_ptr<std::atomic<int>> calls;  // see PythonSide
-  PyObject* module;                         // keeps `state`
+  std::shared_ptr<Run> run;  // set once, before anybody sees the object
+  PyObject* held;            // a list of all that the native run borrows
+  std::shared_ptr<OwnedObjects> owned;
+  PyObject* module;  // keeps `state`
   PyObject* weakrefs;
   int64_t hook;
+  std::atomic<bool> failed;          // an error was raised
+  std::atomic<int64_t> asked_at;     // when signals were last looked for
   std::atomic<int64_t> detached_ns;  // that consumers spent inside next() without the GIL
 };
 
@@ -54,36 +57,60 @@ RunObject* AsRun(PyObject* object) { return reinterpret_cast<RunObject*>(object)
   throw capi::PythonError{};
 }
 
-// Ends the run and waits for its threads, which finish the item in hand; then nothing is borrowed
-// any more. False when that must wait, because the caller is at work on the run itself.
-bool StopAndWait(RunObject* self) {
-  if (self->run != nullptr) {
+// Takes what the native run borrows.
+Ref TakeHeld(RunObject* self) {
+  const capi::CriticalSection section(reinterpret_cast<PyObject*>(self));
+  return Ref::Steal(std::exchange(self->held, nullptr));
+}
+
+// Once the run's threads are not at work any more: after this nothing is borrowed. False when that
+// must wait, because another consumer is still at work, or for ever in a forked child.
+bool LetGo(RunObject* self) {
+  {
     const capi::DetachScope detached;
     if (!self->run->Stop()) return false;
   }
   self->state->hub->Drain();  // what the run and its threads let go while detached
-  PyObject* held;
-  {
-    const capi::CriticalSection section(reinterpret_cast<PyObject*>(self));
-    held = std::exchange(self->held, nullptr);
-  }
-  Py_XDECREF(held);
+  TakeHeld(self);
   return true;
 }
 
+// Cancels the run and waits for its threads, which finish the item in hand, until Ctrl-C. Does not
+// wait where it is called from inside the run itself.
+void End(RunObject* self) {
+  self->run->Cancel();
+  if (self->run->AtWorkHere()) return;
+  capi::WaitInterruptibly(
+      [self](std::chrono::milliseconds time) { return self->run->AwaitEnd(time); });
+  LetGo(self);
+}
+
 // The same where that takes no time to speak of; an error must not wait for slow stages.
-void StopSoon(RunObject* self) {
+void EndSoon(RunObject* self) {
   self->run->Cancel();
   bool ended;
   {
     const capi::DetachScope detached;
-    ended = self->run->OnOwnThread() || self->run->AwaitEnd(kShortWait);
+    ended = self->run->AwaitEnd(kSlice);
   }
-  if (ended) StopAndWait(self);
+  if (ended) LetGo(self);
+}
+
+// Signal handlers run between items as well, for whoever takes them in a loop of C.
+void CheckSignals(RunObject* self) {
+  const int64_t now = pipeline::Now();
+  if (now - self->asked_at.load(std::memory_order_relaxed) <
+      std::chrono::nanoseconds(kSlice).count())
+    return;
+  self->asked_at.store(now, std::memory_order_relaxed);
+  if (PyErr_CheckSignals() == 0) return;
+  self->run->Cancel();
+  throw capi::PythonError{};
 }
 
 PyObject* IterNext(PyObject* object) {
   RunObject* self = AsRun(object);
+  CheckSignals(self);
   Delivery delivery;
   if (!self->run->TryNext(&delivery)) {
     capi::DetachScope detached;
@@ -98,10 +125,13 @@ PyObject* IterNext(PyObject* object) {
     case Delivery::Kind::kItem:
       return ObjectFromItem(self->state, std::move(delivery.item)).release();
     case Delivery::Kind::kEnd:
-      StopAndWait(self);
+      // After an error threads may still be inside of items.
+      self->failed.load() ? EndSoon(self) : End(self);
       return nullptr;
     case Delivery::Kind::kFailed:
-      StopSoon(self);
+      if (PyErr_Occurred() != nullptr) throw capi::PythonError{};  // see LeftBehind
+      self->failed.store(true);
+      EndSoon(self);
       RaiseError(self->state, *delivery.error);
     case Delivery::Kind::kInterrupted:
       self->run->Cancel();
@@ -116,17 +146,8 @@ PyObject* Next(PyObject* self) { return IterNext(self); }
 Ref Iter(PyObject* self) { return Ref::Borrow(self); }
 Ref Enter(PyObject* self, PyObject*) { return Ref::Borrow(self); }
 
-// As StopAndWait, but Ctrl-C ends the wait.
-bool StopInterruptibly(RunObject* self) {
-  self->run->Cancel();
-  if (self->run->OnOwnThread() || self->state->hub->GaveUp()) return false;
-  capi::WaitInterruptibly(
-      [self](std::chrono::milliseconds time) { return self->run->AwaitEnd(time); });
-  return StopAndWait(self);
-}
-
 Ref Exit(PyObject* self, PyObject*) {
-  StopInterruptibly(AsRun(self));
+  End(AsRun(self));
   return capi::None();
 }
 
@@ -194,14 +215,16 @@ Ref Repr(PyObject* self) {
                                     static_cast<long long>(stats.tokens)));
 }
 
-// Threads of the run call what is held without references of their own. While one does, the garbage
-// collector must not take it for garbage, and not seeing who refers to it prevents that.
+// Threads of the run call what is held without references of their own, and have items in hand.
+// While one does, the garbage collector must not take that for garbage, and not seeing who refers
+// to it prevents that.
 int Traverse(PyObject* object, visitproc visit, void* arg) {
   RunObject* self = AsRun(object);
   Py_VISIT(Py_TYPE(object));
   Py_VISIT(self->module);
-  if (self->calls != nullptr && self->calls->load() == 0) Py_VISIT(self->held);
-  return 0;
+  if (self->owned == nullptr || self->owned->calls.load() > 0) return 0;
+  Py_VISIT(self->held);
+  return self->owned->Visit(visit, arg);
 }
 
 // Raises the exception in the main thread, soon.
@@ -214,40 +237,72 @@ void RaiseLater(Ref exception) {
   if (Py_AddPendingCall(raise, raised) < 0) Py_DECREF(raised);
 }
 
-// Ends the run, before the last reference goes and before the collector breaks anything in a cycle,
-// so that the threads' last calls see whole objects. A run that cannot be waited for stays for the
-// rest of the process with all that its threads may be calling: this is one of them, or the process
-// was forked, or Ctrl-C has ended the wait.
+// Leaves the end of the run to a thread of its own, which lives as long as the last item in hand.
+// What the run's threads may be calling stays whole until then, and unseen by the collector.
+void Orphan(RunObject* self) {
+  struct Left {
+    std::shared_ptr<Run> run;
+    capi::HeldRef held;
+  };
+  auto left = std::make_shared<Left>();
+  left->run = self->run;
+  if (const Ref held = TakeHeld(self)) left->held = capi::HeldRef(self->state->hub, held.get());
+  const bool forked = self->owned->Forked();
+  self->owned = nullptr;
+  if (!forked) {
+    auto thread = platform::Thread::Start("spanflow-end", [left] {
+      left->run->Stop();
+      left->run = nullptr;
+      left->held = {};
+    });
+    if (thread.ok()) return thread->Detach();
+  }
+  new std::shared_ptr<Left>(std::move(left));  // stays, as in a forked child, where threads are not
+}
+
+// Waits for the end of a run that nobody has any more; false if it must go on alone.
+bool AwaitAbandoned(RunObject* self, bool raising) {
+  self->run->Cancel();
+  if (!self->run->AwaitEnd(std::chrono::milliseconds(0))) {
+    // A thread of a run must not wait: the other run may be waiting for it.
+    if (Run::OnThreadOfAnyRun() || self->state->hub->GaveUp()) return false;
+    try {
+      capi::WaitInterruptibly(
+          [self](std::chrono::milliseconds time) { return self->run->AwaitEnd(time); });
+    } catch (const capi::PythonError&) {
+      // An exception that is on its way already goes first.
+      if (Ref interrupt = capi::TakeRaised(); !raising) RaiseLater(std::move(interrupt));
+      return false;
+    }
+  }
+  return LetGo(self);
+}
+
+// Before the last reference goes, and before the collector breaks anything in a cycle, so that the
+// threads' last calls see whole objects.
 void Finalize(PyObject* object) {
   RunObject* self = AsRun(object);
-  if (self->run == nullptr) return;
+  if (self->run == nullptr || self->owned == nullptr) return;
   Ref raised = capi::TakeRaised();
-  bool ended = false;
-  try {
-    ended = StopInterruptibly(self);
-  } catch (const capi::PythonError&) {
-    // An exception that is on its way already goes first.
-    if (Ref interrupt = capi::TakeRaised(); !raised) RaiseLater(std::move(interrupt));
-  }
-  if (!ended) Py_INCREF(object);
+  if (!AwaitAbandoned(self, static_cast<bool>(raised))) Orphan(self);
   if (raised) capi::Restore(std::move(raised));
 }
 
 int Clear(PyObject* object) {
-  StopAndWait(AsRun(object));
+  Finalize(object);
   return 0;
 }
 
 void Dealloc(PyObject* object) {
-  if (PyObject_CallFinalizerFromDealloc(object) < 0) return;  // it stays
+  if (PyObject_CallFinalizerFromDealloc(object) < 0) return;
   RunObject* self = AsRun(object);
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
   if (self->weakrefs != nullptr) PyObject_ClearWeakRefs(object);
   if (self->hook != 0) self->state->hub->RemoveCloseHook(self->hook);
-  StopAndWait(self);
   self->run.~shared_ptr();
-  self->calls.~shared_ptr();
+  self->owned.~shared_ptr();
+  Py_CLEAR(self->held);
   Py_CLEAR(self->module);
   type->tp_free(object);
   Py_DECREF(type);
@@ -269,7 +324,7 @@ Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject
   RunObject* self = AsRun(object.get());
   self->state = state;
   new (&self->run) std::shared_ptr<Run>;
-  new (&self->calls) std::shared_ptr<std::atomic<int>>(built.calls);
+  new (&self->owned) std::shared_ptr<OwnedObjects>(built.owned);
   self->module = Py_NewRef(module);
   self->held = built.held.release();
   auto started = [&] {

@@ -1,6 +1,6 @@
 #include "bindings/pipeline_stages.h"
 
-#include <chrono>
+#include <cstdlib>
 #include <optional>
 
 #include "bindings/create.h"
@@ -32,7 +32,7 @@ class CallScope {
 };
 
 // The exception that is set becomes the error of the item in hand.
-Status ThrowRaised(ModuleState* state, Context& context) {
+Status ThrowRaised(const PythonSide& side, Context& context) {
   Ref raised = capi::TakeRaised();
   if (PyErr_GivenExceptionMatches(raised.get(), PyExc_StopIteration)) {
     // The consumer's next() would take it for the end (PEP 479).
@@ -43,7 +43,38 @@ Status ThrowRaised(ModuleState* state, Context& context) {
     raised = std::move(instead);
   }
   const bool urgent = !PyErr_GivenExceptionMatches(raised.get(), PyExc_Exception);
-  return context.Throw(std::make_unique<PythonValue>(state->hub, std::move(raised)), urgent);
+  return context.Throw(std::make_unique<PythonValue>(side.owned, std::move(raised)), urgent);
+}
+
+// What sys.exit would make of the exception that is set, or 1 after printing it.
+int ExitCodeOfRaised() {
+  if (PyErr_Occurred() == nullptr) return 0;
+  if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
+    const Ref exit = capi::TakeRaised();
+    const Ref code = Ref::Steal(PyObject_GetAttrString(exit.get(), "code"));
+    if (code && code.get() == Py_None) return 0;
+    if (code && PyLong_Check(code.get())) return static_cast<int>(PyLong_AsLong(code.get()));
+    if (code) PySys_FormatStderr("%S\n", code.get());
+    return 1;
+  }
+  PyErr_Print();
+  return 1;
+}
+
+// In a child that was forked inside of the function: there is only this thread. The consumer's goes
+// on with the exception, if there is one. For a thread of the run there is nothing to go on with,
+// and CPython cannot finalize from it.
+[[noreturn]] void LeaveForkedChild(const Context& context) {
+  if (context.caller() != nullptr) throw pipeline::LeftBehind{};
+  const int code = ExitCodeOfRaised();
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* const stream = PySys_GetObject(name);
+    if (stream != nullptr && stream != Py_None) {
+      Ref::Steal(PyObject_CallMethod(stream, "flush", nullptr));
+    }
+    PyErr_Clear();
+  }
+  std::_Exit(code);
 }
 
 // Runs `work` attached; what it throws becomes the item's error.
@@ -51,24 +82,41 @@ template <class Work>
 Status RunAttached(const PythonSide& side, Context& context, Work&& work) {
   const StageAttach attached(context, side.state->hub);
   if (!attached.ok()) return Status::Cancelled();  // the interpreter is going away
-  const CallScope call(*side.calls);
+  const CallScope call(side.owned->calls);
+  Status status;
   try {
-    return work();
+    status = work();
+    if (!side.owned->Forked()) return status;
   } catch (...) {
     capi::SetErrorFromCurrentException();
-    return ThrowRaised(side.state, context);
+    if (!side.owned->Forked()) return ThrowRaised(side, context);
   }
+  LeaveForkedChild(context);
+}
+
+// Iterators of built-in collections: their items are there already.
+bool NeverWaits(PyObject* iterator) {
+  const PyTypeObject* const type = Py_TYPE(iterator);
+  for (const PyTypeObject* known :
+       {&PyListIter_Type, &PyTupleIter_Type, &PyRangeIter_Type, &PyLongRangeIter_Type,
+        &PyDictIterKey_Type, &PyDictIterValue_Type, &PyDictIterItem_Type, &PySetIter_Type,
+        &PyBytesIter_Type, &PyByteArrayIter_Type, &PyUnicodeIter_Type}) {
+    if (type == known) return true;
+  }
+  return false;
 }
 
 class IteratorRun final : public pipeline::SourceRun {
  public:
   IteratorRun(PythonSide side, PyObject* iterator, bool to_arrays)
-      : side_(std::move(side)), iterator_(iterator), to_arrays_(to_arrays) {}
+      : side_(std::move(side)),
+        iterator_(iterator),
+        to_arrays_(to_arrays),
+        never_waits_(NeverWaits(iterator)) {}
 
   Status Produce(const pipeline::Request& request, pipeline::Produced* produced,
                  Context& context) override {
     return RunAttached(side_, context, [&] {
-      const auto until = std::chrono::steady_clock::now() + kPatience;
       int64_t nbytes = 0;
       for (Item& item : request.items) {
         Ref object = Ref::Steal(PyIter_Next(iterator_));
@@ -77,22 +125,21 @@ class IteratorRun final : public pipeline::SourceRun {
           produced->end = true;
           break;
         }
-        item = ItemFromObject(side_.state, std::move(object), to_arrays_);
+        item = ItemFromObject(side_, std::move(object), to_arrays_);
         ++produced->count;
         nbytes += item->nbytes();
-        if (nbytes >= request.nbytes || std::chrono::steady_clock::now() > until) break;
+        if (!never_waits_ || nbytes >= request.nbytes) break;
       }
       return Status::Ok();
     });
   }
 
  private:
-  // An iterator that is slower than this hands out each item at once.
-  static constexpr std::chrono::microseconds kPatience{20};
-
   const PythonSide side_;
   PyObject* iterator_;
   const bool to_arrays_;
+  // Any other iterator may wait for something, and be it for what becomes of the item before.
+  const bool never_waits_;
 };
 
 class IteratorDescription final : public pipeline::Source {
@@ -183,12 +230,17 @@ class CallRun final : public pipeline::StageRun {
   Status Process(Item item, Context& context) override {
     return RunAttached(side_, context, [&] {
       const Rows rows = RowsOfItem(item);
-      const Ref object = ObjectFromItem(side_.state, std::move(item));
+      pipeline::Credit credit = std::move(item->credit);  // what comes in lives during the call
+      Ref object = ObjectFromItem(side_.state, std::move(item));
       Ref result = CallWith(side_.state, call_, object.get(), rows);
-      const bool is_same = result.get() == object.get();  // its bytes have their credit already
-      Item made = ItemFromObject(side_.state, std::move(result), to_arrays_);
+      const bool is_same = result.get() == object.get();
+      object = {};
+      Item made = ItemFromObject(side_, std::move(result), to_arrays_);
       KeepRows(side_.state, rows, &made);
-      if (const int64_t nbytes = made->nbytes(); nbytes > 0 && !is_same) {
+      if (is_same) {
+        made->credit = std::move(credit);
+      } else if (const int64_t nbytes = made->nbytes(); nbytes > 0) {
+        credit = {};
         made->credit = pipeline::Credit::Take(context.budget(), nbytes);
         SPANFLOW_TRY(context.budget()->CheckItem(nbytes));
       }
@@ -216,7 +268,7 @@ class FilterRun final : public pipeline::StageRun {
       mask = MaskOf(item, result.get());
       if (mask.has_value()) {
         if (item->AsChunk() == nullptr)
-          item = ItemFromObject(side_.state, Ref::Borrow(object.get()), true);
+          item = ItemFromObject(side_, Ref::Borrow(object.get()), true);
         return Status::Ok();
       }
       if (!capi::Truth(result.get())) item = nullptr;  // dropped while attached
@@ -257,7 +309,7 @@ class FilterRun final : public pipeline::StageRun {
       return {};
     }
     const Ref array = AsArrayObject(side_.state, result, nullptr, nullptr);
-    pipeline::Part part = PartOf(AsArray(array.get()));
+    pipeline::Part part = PartOf(side_, AsArray(array.get()));
     if (part.view.ndim() == 0 || part.view.dtype().kind() != base::Kind::kBool) return {};
     return part;
   }

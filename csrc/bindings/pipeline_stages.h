@@ -13,18 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "bindings/state.h"
+#include "bindings/pipeline_value.h"
 #include "pipeline/stage.h"
 
 namespace spanflow::bindings {
-
-// What the stages of one run share.
-struct PythonSide {
-  ModuleState* state;
-  // How many threads are between taking one of the borrowed objects up and putting it down again;
-  // changed by attached threads only.
-  std::shared_ptr<std::atomic<int>> calls;
-};
 
 std::shared_ptr<const pipeline::Source> IteratorSource(PythonSide side, std::string name,
                                                        PyObject* iterator, bool to_arrays);

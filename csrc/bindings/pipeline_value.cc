@@ -41,29 +41,30 @@ bool IsTupleOfArrays(ModuleState* state, PyObject* object) {
   return true;
 }
 
-Part PartFromObject(ModuleState* state, PyObject* object) {
-  const Ref array = AsArrayObject(state, object, nullptr, nullptr);
+Part PartFromObject(const PythonSide& side, PyObject* object) {
+  const Ref array = AsArrayObject(side.state, object, nullptr, nullptr);
   CheckOpen(AsArray(array.get()));
-  return PartOf(AsArray(array.get()));
+  return PartOf(side, AsArray(array.get()));
 }
 
-Item ChunkFromObject(ModuleState* state, PyObject* object) {
+Item ChunkFromObject(const PythonSide& side, PyObject* object) {
   auto chunk = std::make_unique<Chunk>();
-  if (!IsTupleOfArrays(state, object)) {
-    (*chunk)[0] = PartFromObject(state, object);
+  if (!IsTupleOfArrays(side.state, object)) {
+    (*chunk)[0] = PartFromObject(side, object);
     return chunk;
   }
   chunk->is_tuple = true;
-  (*chunk)[0] = PartFromObject(state, PyTuple_GET_ITEM(object, 0));
+  (*chunk)[0] = PartFromObject(side, PyTuple_GET_ITEM(object, 0));
   for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(object); ++i) {
-    chunk->Append(PartFromObject(state, PyTuple_GET_ITEM(object, i)));
+    chunk->Append(PartFromObject(side, PyTuple_GET_ITEM(object, i)));
   }
   return chunk;
 }
 
 Ref ObjectFromPart(ModuleState* state, Part& part) {
   if (part.view.ndim() == 0) return ReadItem(part.view, part.view.data);
-  return NewArray(state, array::View(part.view), static_cast<PyObject*>(part.keep.get()));
+  const auto* lease = static_cast<PythonValue*>(part.keep.get());
+  return NewArray(state, array::View(part.view), lease == nullptr ? nullptr : lease->get());
 }
 
 }  // namespace
@@ -72,26 +73,58 @@ bool IsArrayLike(ModuleState* state, PyObject* object) {
   return IsArray(state, object) || PyObject_CheckBuffer(object);
 }
 
-PythonValue::PythonValue(std::shared_ptr<capi::Hub> hub, Ref object)
-    : hub_(std::move(hub)), nbytes_(BytesOf(object.get())) {
+void OwnedObjects::Add(PythonValue* value) {
+  if (Forked()) return;
+  const std::lock_guard lock(mutex_);
+  value->next_ = first_;
+  if (first_ != nullptr) first_->previous_ = value;
+  first_ = value;
+}
+
+void OwnedObjects::Remove(PythonValue* value) {
+  if (Forked()) return;
+  const std::lock_guard lock(mutex_);
+  if (value->next_ != nullptr) value->next_->previous_ = value->previous_;
+  (value->previous_ != nullptr ? value->previous_->next_ : first_) = value->next_;
+}
+
+// The collector looks several times, and what it sees must fit together. Objects are added and
+// taken by attached threads only, of which none runs meanwhile; one that a detached thread drops is
+// garbage unless somebody else has it. No thread that the collector has stopped is in the mutex.
+int OwnedObjects::Visit(visitproc visit, void* arg) {
+  if (Forked()) return 0;
+  const std::lock_guard lock(mutex_);
+  for (PythonValue* value = first_; value != nullptr; value = value->next_) {
+    Py_VISIT(value->object_);
+  }
+  return 0;
+}
+
+PythonValue::PythonValue(std::shared_ptr<OwnedObjects> owned, Ref object)
+    : owned_(std::move(owned)), nbytes_(BytesOf(object.get())) {
   object_ = object.release();
+  owned_->Add(this);
 }
 
 PythonValue::~PythonValue() {
-  if (object_ != nullptr) hub_->Release(object_);
+  if (object_ == nullptr) return;
+  owned_->Remove(this);
+  owned_->hub().Release(object_);
 }
 
-Part PartOf(ArrayObject* array) {
+Ref PythonValue::Take() {
+  owned_->Remove(this);
+  return Ref::Steal(std::exchange(object_, nullptr));
+}
+
+Part PartOf(const PythonSide& side, ArrayObject* array) {
   if (array->lease == nullptr) return Part(array->view);
-  std::shared_ptr<void> keep(Py_NewRef(array->lease), [hub = array->state->hub](void* lease) {
-    hub->Release(static_cast<PyObject*>(lease));
-  });
-  return Part(array->view, std::move(keep));
+  return Part(array->view, std::make_shared<PythonValue>(side.owned, Ref::Borrow(array->lease)));
 }
 
-Item ItemFromObject(ModuleState* state, Ref object, bool to_arrays) {
-  if (to_arrays) return ChunkFromObject(state, object.get());
-  return std::make_unique<PythonValue>(state->hub, std::move(object));
+Item ItemFromObject(const PythonSide& side, Ref object, bool to_arrays) {
+  if (to_arrays) return ChunkFromObject(side, object.get());
+  return std::make_unique<PythonValue>(side.owned, std::move(object));
 }
 
 Ref ObjectFromItem(ModuleState* state, Item item) {

@@ -5,42 +5,81 @@
 // not. Fails: PythonError is thrown when an object cannot be made into arrays.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "bindings/array_object.h"
 #include "capi/attach.h"
 #include "pipeline/stage.h"
+#include "runtime/fork.h"
 
 namespace spanflow::bindings {
 
+class PythonValue;
+
+// The Python objects that a run owns natively: its items and errors. The garbage collector is shown
+// them, because any of them may lead back to the run: the traceback of an error does.
+class OwnedObjects {
+ public:
+  explicit OwnedObjects(std::shared_ptr<capi::Hub> hub) : hub_(std::move(hub)) {}
+  capi::Hub& hub() const { return *hub_; }
+
+  void Add(PythonValue* value);
+  void Remove(PythonValue* value);
+  bool Forked() const { return runtime::ForkCount() != forks_; }
+  // As tp_traverse.
+  int Visit(visitproc visit, void* arg);
+
+  // How many threads are between taking an object of the run up and putting it down again; changed
+  // by attached threads only.
+  std::atomic<int> calls{0};
+
+ private:
+  const std::shared_ptr<capi::Hub> hub_;
+  const uint64_t forks_ = runtime::ForkCount();
+  std::mutex mutex_;  // in a forked child never used again: another thread may have held it
+  PythonValue* first_ = nullptr;
+};
+
+// What the Python stages of one run share.
+struct PythonSide {
+  ModuleState* state;
+  std::shared_ptr<OwnedObjects> owned;
+};
+
 class PythonValue final : public pipeline::Value {
  public:
-  PythonValue(std::shared_ptr<capi::Hub> hub, capi::Ref object);
+  PythonValue(std::shared_ptr<OwnedObjects> owned, capi::Ref object);
   ~PythonValue() override;
   int64_t nbytes() const override { return nbytes_; }
 
   PyObject* get() const { return object_; }
-  capi::Ref Take() { return capi::Ref::Steal(std::exchange(object_, nullptr)); }
+  capi::Ref Take();
 
   // The rows of the source that the object stands for, as in pipeline::Chunk.
   int64_t first_row = 0;
   int64_t rows = pipeline::Chunk::kNoRows;
 
  private:
-  std::shared_ptr<capi::Hub> hub_;
+  friend class OwnedObjects;
+
+  const std::shared_ptr<OwnedObjects> owned_;
   PyObject* object_;
+  PythonValue* next_ = nullptr;
+  PythonValue* previous_ = nullptr;
   int64_t nbytes_;
 };
 
 // Whether sf.asarray would take the object as an array, and not as a number or a list.
 bool IsArrayLike(ModuleState* state, PyObject* object);
 
-// An array's view and what keeps its bytes alive.
-pipeline::Part PartOf(ArrayObject* array);
+// An array's view and what keeps its bytes alive: a PythonValue of the lease of foreign bytes.
+pipeline::Part PartOf(const PythonSide& side, ArrayObject* array);
 
 // `to_arrays`: the next stage works on arrays, so anything else is converted as sf.asarray does.
-pipeline::Item ItemFromObject(ModuleState* state, capi::Ref object, bool to_arrays);
+pipeline::Item ItemFromObject(const PythonSide& side, capi::Ref object, bool to_arrays);
 
 // A tuple for several arrays, a Python scalar for a 0-d result.
 capi::Ref ObjectFromItem(ModuleState* state, pipeline::Item item);

@@ -81,19 +81,14 @@ Ref TrimMemory(PyObject*, PyObject*) {
   return capi::None();
 }
 
-#ifdef SPANFLOW_SYSTEM_ALLOCATOR
-constexpr const char* kAllocator = "system";
-#else
-constexpr const char* kAllocator = "mimalloc";
-#endif
-
 Ref Machine(PyObject*, PyObject*) {
   const platform::CacheSizes& caches = platform::Caches();
   return Check(Py_BuildValue("{sisLsLsLsLss}", "cores", platform::UsableCores(), "memory",
                              static_cast<long long>(platform::UsableMemory()), "l1d",
                              static_cast<long long>(caches.l1_data), "l2",
                              static_cast<long long>(caches.l2), "last_level_cache",
-                             static_cast<long long>(caches.last_level), "allocator", kAllocator));
+                             static_cast<long long>(caches.last_level), "allocator",
+                             memory::AllocatorName()));
 }
 
 // Several reductions of all elements in one pass: what `describe` stands on.

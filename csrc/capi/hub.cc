@@ -6,10 +6,27 @@
 #include "capi/attach.h"
 
 namespace spanflow::capi {
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<std::weak_ptr<Hub>> hubs;
+};
+
+Registry& AllHubs() {
+  static Registry* const all = new Registry;  // threads may outlive static objects
+  return *all;
+}
+
+}  // namespace
 
 std::shared_ptr<Hub> Hub::ForCurrentInterpreter() {
   std::shared_ptr<Hub> hub(new Hub);
   hub->interpreter_ = PyInterpreterState_Get();
+  Registry& all = AllHubs();
+  const std::lock_guard lock(all.mutex);
+  std::erase_if(all.hubs, [](const std::weak_ptr<Hub>& known) { return known.expired(); });
+  all.hubs.push_back(hub);
   return hub;
 }
 
@@ -66,6 +83,25 @@ void Hub::DropDeferred() {
 }
 
 void Hub::Close() {
+  BeginClose();
+  AwaitThreads();
+  DropDeferred();
+}
+
+void Hub::EndAllThreads() {
+  std::vector<std::shared_ptr<Hub>> hubs;
+  {
+    Registry& all = AllHubs();
+    const std::lock_guard lock(all.mutex);
+    for (const std::weak_ptr<Hub>& known : all.hubs) {
+      if (auto hub = known.lock()) hubs.push_back(std::move(hub));
+    }
+  }
+  for (const auto& hub : hubs) hub->BeginClose();
+  for (const auto& hub : hubs) hub->AwaitThreads();
+}
+
+void Hub::BeginClose() {
   std::vector<Hook> hooks;
   {
     const std::lock_guard lock(mutex_);
@@ -73,6 +109,10 @@ void Hub::Close() {
     hooks = hooks_;
   }
   for (const Hook& hook : hooks) hook.run();
+}
+
+void Hub::AwaitThreads() {
+  if (GaveUp()) return;
   try {
     WaitInterruptibly([this](std::chrono::milliseconds time) {
       std::unique_lock lock(mutex_);
@@ -82,7 +122,6 @@ void Hub::Close() {
     gave_up_.store(true);
     throw;
   }
-  DropDeferred();
 }
 
 void Hub::ForgetOtherThreads() {
@@ -91,6 +130,9 @@ void Hub::ForgetOtherThreads() {
   new (&all_left_) std::condition_variable;
   entered_ = 0;
   hooks_.clear();
+  Registry& all = AllHubs();
+  new (&all.mutex) std::mutex;
+  std::erase_if(all.hubs, [this](const auto& known) { return known.lock().get() != this; });
 }
 
 }  // namespace spanflow::capi

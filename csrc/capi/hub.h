@@ -46,12 +46,18 @@ class Hub {
   // come back, and nobody must wait for them any more.
   void Close();
   bool GaveUp() const { return gave_up_.load(); }
+  // The first half of it for every interpreter, at the end of the main one: after that no thread
+  // can come back to any of them.
+  static void EndAllThreads();
 
-  // In a forked child only the calling thread is left: entries of other threads are forgotten.
+  // In a forked child only the calling thread and its interpreter are left: entries of other
+  // threads are forgotten.
   void ForgetOtherThreads();
 
  private:
   Hub() = default;
+  void BeginClose();
+  void AwaitThreads();
   void DropDeferred();
 
   struct Hook {

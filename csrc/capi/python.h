@@ -43,6 +43,7 @@ inline bool MayTouchPython() {
 #elif PY_VERSION_HEX >= 0x030C0000
   return AttachedStateOrNull() != nullptr;
 #else
+  if (!_Py_IsFinalizing()) return true;
   const PyThreadState* const state = _PyThreadState_UncheckedGet();
   return state != nullptr && state->thread_id == PyThread_get_thread_ident();
 #endif

@@ -81,7 +81,7 @@ Result<View> OpenRaw(const std::string& path, memory::MapMode mode, const base::
 }
 
 Result<View> CreateNpy(const std::string& path, const base::DType& dtype, const base::Dims& shape,
-                       bool fortran) {
+                       bool fortran, const platform::StopFn& stop) {
   SPANFLOW_ASSIGN(base::Layout layout, fortran ? base::Layout::FortranContiguous(dtype, shape)
                                                : base::Layout::Contiguous(dtype, shape));
   SPANFLOW_ASSIGN(const std::string header, FormatNpyHeader(dtype, shape, fortran));
@@ -91,10 +91,14 @@ Result<View> CreateNpy(const std::string& path, const base::DType& dtype, const 
     return Status::Value("shape " + base::ToString(shape) + " is too large for a file");
   }
   SPANFLOW_ASSIGN(platform::AtomicFile atomic, platform::AtomicFile::Create(path));
-  SPANFLOW_TRY(atomic.file().Reserve(total));
+  SPANFLOW_TRY(atomic.file().Reserve(total, stop));
   SPANFLOW_TRY(atomic.file().Write(reinterpret_cast<const std::byte*>(header.data()), offset));
-  SPANFLOW_ASSIGN(platform::File file, std::move(atomic).Commit());
-  return MapView(std::move(file), memory::MapMode::kReadWrite, std::move(layout), offset);
+  // Mapped under its first name: where no mapping can be had, the old file is still there.
+  SPANFLOW_ASSIGN(platform::File file, atomic.file().Duplicate());
+  SPANFLOW_ASSIGN(View view,
+                  MapView(std::move(file), memory::MapMode::kReadWrite, std::move(layout), offset));
+  SPANFLOW_TRY(std::move(atomic).Commit(stop));
+  return view;
 }
 
 }  // namespace spanflow::io

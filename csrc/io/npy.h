@@ -3,7 +3,8 @@
 // Owns: an opened View holds the only reference to its mapped block. Nothing is kept between calls.
 // Threads: thread-safe. Attached: not needed; everything here may wait for the disk.
 // Fails: OSError with the path; ValueError when the file's header lies about the file; TypeError
-// for dtypes that spanflow or the format does not have, naming them.
+// for dtypes that spanflow or the format does not have, naming them; Code::kCancelled when told to
+// stop.
 //
 // Reads versions 1.0, 2.0 and 3.0. The header is parsed by a strict reader of the few Python
 // literals that NumPy writes; nothing is ever evaluated, and pickled objects are refused.
@@ -19,6 +20,7 @@
 #include "base/layout.h"
 #include "base/status.h"
 #include "memory/mapped_file.h"
+#include "platform/file.h"
 
 namespace spanflow::io {
 
@@ -41,10 +43,13 @@ base::Result<array::View> OpenRaw(const std::string& path, memory::MapMode mode,
 // "w+": a new file of zeros, mapped for writing, that replaces an old one of that name as a whole.
 // Its disk space is reserved, so that a full disk is an error here and not while writing.
 base::Result<array::View> CreateNpy(const std::string& path, const base::DType& dtype,
-                                    const base::Dims& shape, bool fortran = false);
+                                    const base::Dims& shape, bool fortran = false,
+                                    const platform::StopFn& stop = {});
 
 // Writes any array, whatever its layout, so that NumPy reads it: data 64-byte aligned, Fortran
-// order kept. The old file stays as it was unless everything succeeded.
-base::Status SaveNpy(const std::string& path, const array::View& view);
+// order kept. The old file stays as it was unless everything succeeded. `stop` is asked about every
+// 64 MiB and before the old file is replaced.
+base::Status SaveNpy(const std::string& path, const array::View& view,
+                     const platform::StopFn& stop = {});
 
 }  // namespace spanflow::io

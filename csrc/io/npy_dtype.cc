@@ -24,6 +24,13 @@ std::string_view WithoutOrder(std::string_view code) {
   return code.substr(ordered ? 1 : 0);
 }
 
+Status TooManyFields(size_t count) {
+  return Status::Value("a record of " + std::to_string(count) + " fields; at most " +
+                       std::to_string(kMostFields) +
+                       " are read from and written to files: use several files, or sub-array "
+                       "fields ('x', 'f4', (100,))");
+}
+
 // The width of "|V12", which is padding when it has no name.
 std::optional<int64_t> VoidWidth(const Literal& descr) {
   const std::string_view code = WithoutOrder(descr.text);
@@ -98,18 +105,24 @@ Result<Field> FieldFromDescr(const Literal& item, const std::string& name, int64
   SPANFLOW_ASSIGN(field.dtype, DTypeFromDescr(item.items[1]));
   if (item.items.size() == 3) {
     SPANFLOW_ASSIGN(field.shape, FieldShape(item.items[2]));
-    SPANFLOW_TRY(base::CheckedBytes(base::Dims(field.shape), field.dtype.itemsize()).TakeStatus());
+    SPANFLOW_TRY(field.CheckedNbytes().TakeStatus());
   }
   return field;
+}
+
+// Of ('', '|V4') or ('', '|V4', (2,)).
+Result<int64_t> PaddingBytes(const Literal& item, int64_t width) {
+  Field padding{"", DType::Bytes(width), 0, {}};
+  if (item.items.size() == 3) {
+    SPANFLOW_ASSIGN(padding.shape, FieldShape(item.items[2]));
+  }
+  return padding.CheckedNbytes();
 }
 
 Result<DType> RecordFromDescr(const Literal& descr) {
   std::vector<Field> fields;
   int64_t at = 0;
-  if (descr.items.size() > kMostFields) {
-    return Status::Value("a record of " + std::to_string(descr.items.size()) + " fields; at most " +
-                         std::to_string(kMostFields) + " are supported");
-  }
+  if (descr.items.size() > 2 * kMostFields + 1) return TooManyFields(descr.items.size());  // gaps
   for (const Literal& item : descr.items) {
     const bool shaped = item.Is(Type::kTuple) && (item.items.size() == 2 || item.items.size() == 3);
     const std::string* name = shaped ? FieldName(item.items[0]) : nullptr;
@@ -119,8 +132,10 @@ Result<DType> RecordFromDescr(const Literal& descr) {
           "('name', dtype, shape)");
     }
     const auto padding = name->empty() ? VoidWidth(item.items[1]) : std::nullopt;
-    int64_t nbytes = padding.value_or(0);
-    if (!padding) {
+    int64_t nbytes;
+    if (padding) {
+      SPANFLOW_ASSIGN(nbytes, PaddingBytes(item, *padding));
+    } else {
       const std::string own =
           name->empty() ? "f" + std::to_string(fields.size()) : *name;  // NumPy's default
       SPANFLOW_ASSIGN(Field field, FieldFromDescr(item, own, at));
@@ -129,6 +144,7 @@ Result<DType> RecordFromDescr(const Literal& descr) {
     }
     if (!base::CheckedAdd(at, nbytes, &at)) return Status::Value("a record of more than 63 bits");
   }
+  if (fields.size() > kMostFields) return TooManyFields(fields.size());
   return DType::MakeRecord(std::move(fields), at);
 }
 
@@ -158,6 +174,7 @@ Result<std::string> DescrOf(const DType& dtype) {
         "(astype('f4')) first");
   }
   if (dtype.kind() != base::Kind::kRecord) return "'" + dtype.ArrayCode() + "'";
+  if (dtype.fields().size() > kMostFields) return TooManyFields(dtype.fields().size());
   std::string text = "[";
   int64_t at = 0;
   for (const Field& field : dtype.fields()) {

@@ -202,6 +202,12 @@ Result<std::string> FormatNpyHeader(const base::DType& dtype, const base::Dims& 
   const size_t prefix = fits_version_1 ? 10 : 12;
   const size_t total = (prefix + text.size() + 1 + kAlignment - 1) / kAlignment * kAlignment;
   text.append(total - prefix - text.size() - 1, ' ').append(1, '\n');
+  if (static_cast<int64_t>(text.size()) > kLongestHeader) {
+    return Status::Value("the header for dtype and shape would have " +
+                         std::to_string(text.size()) + " bytes; at most " +
+                         std::to_string(kLongestHeader) +
+                         " are read and written: use fewer fields, or shorter names");
+  }
   std::string header(kMagic);
   header.append(1, major).append(1, '\0');
   for (size_t i = 0; i < prefix - 8; ++i) {

@@ -19,6 +19,33 @@ using base::Result;
 using base::Status;
 
 constexpr int64_t kBufferBytes = int64_t{1} << 20;
+constexpr int64_t kBytesBetweenQuestions = int64_t{1} << 26;  // asked some ten times a second
+
+// The file that is written, and whether to go on with it.
+class Output {
+ public:
+  Output(platform::File& file, const platform::StopFn& stop) : file_(file), stop_(stop) {}
+
+  Status Write(const std::byte* from, int64_t nbytes) {
+    while (nbytes > 0) {
+      if (unasked_ >= kBytesBetweenQuestions) {
+        if (stop_ && stop_()) return Status::Cancelled();
+        unasked_ = 0;
+      }
+      const int64_t now = std::min(nbytes, kBytesBetweenQuestions);
+      SPANFLOW_TRY(file_.Write(from, now));
+      from += now;
+      nbytes -= now;
+      unasked_ += now;
+    }
+    return Status::Ok();
+  }
+
+ private:
+  platform::File& file_;
+  const platform::StopFn& stop_;
+  int64_t unasked_ = 0;  // bytes since the last question
+};
 
 // A strided view as a walk over equal runs of bytes: dimensions of size 1 dropped, trailing ones
 // that lie behind one another folded into the run.
@@ -44,8 +71,8 @@ struct Walk {
 // Collects runs in a buffer and writes it whenever it is full; long runs are written as they lie.
 class RunWriter {
  public:
-  RunWriter(platform::File& file, int64_t run_bytes)
-      : file_(file),
+  RunWriter(Output& output, int64_t run_bytes)
+      : output_(output),
         run_bytes_(run_bytes),
         room_(std::max<int64_t>(kBufferBytes / std::max<int64_t>(run_bytes, 1), 1)),
         buffer_(run_bytes < kBufferBytes / 4
@@ -55,7 +82,8 @@ class RunWriter {
   // `count` runs, `stride` bytes apart.
   Status Add(const std::byte* from, ptrdiff_t stride, int64_t count) {
     if (buffer_ == nullptr) {
-      for (int64_t i = 0; i < count; ++i) SPANFLOW_TRY(file_.Write(from + i * stride, run_bytes_));
+      for (int64_t i = 0; i < count; ++i)
+        SPANFLOW_TRY(output_.Write(from + i * stride, run_bytes_));
       return Status::Ok();
     }
     for (int64_t done = 0; done < count;) {
@@ -69,22 +97,22 @@ class RunWriter {
     return Status::Ok();
   }
 
-  Status Flush() { return file_.Write(buffer_.get(), std::exchange(used_, 0) * run_bytes_); }
+  Status Flush() { return output_.Write(buffer_.get(), std::exchange(used_, 0) * run_bytes_); }
 
  private:
-  platform::File& file_;
+  Output& output_;
   int64_t run_bytes_;
   int64_t room_;  // runs that fit into the buffer
   std::unique_ptr<std::byte[]> buffer_;
   int64_t used_ = 0;  // runs in it
 };
 
-Status WriteStrided(platform::File& file, const View& view) {
+Status WriteStrided(Output& output, const View& view) {
   if (view.size() == 0) return Status::Ok();
   const Walk walk(view.layout);
-  RunWriter writer(file, walk.run_bytes);
+  RunWriter writer(output, walk.run_bytes);
   const int outer = walk.shape.size() - 1;  // the innermost dimension is one call
-  if (outer < 0) return file.Write(view.data, walk.run_bytes);
+  if (outer < 0) return output.Write(view.data, walk.run_bytes);
   base::Dims at(outer, 0);
   const std::byte* row = view.data;
   for (;;) {
@@ -107,14 +135,15 @@ Status MissingBytes(const View& view) {
                     view.block->description());
 }
 
-Status WriteData(platform::File& file, const View& view, bool straight) {
-  Status status = straight ? file.Write(view.data, view.layout.nbytes()) : WriteStrided(file, view);
+Status WriteData(Output& output, const View& view, bool straight) {
+  Status status =
+      straight ? output.Write(view.data, view.layout.nbytes()) : WriteStrided(output, view);
   // The system refuses to copy from a page that it cannot have; nothing else gives this error.
   if (view.block && status.os_error() == EFAULT) return MissingBytes(view);
   return status;
 }
 
-Status WriteAndCommit(const std::string& path, const View& view) {
+Status WriteAndCommit(const std::string& path, const View& view, const platform::StopFn& stop) {
   const bool c_order = view.layout.c_contiguous();
   const bool fortran = !c_order && view.layout.f_contiguous();
   SPANFLOW_ASSIGN(const std::string header,
@@ -124,24 +153,25 @@ Status WriteAndCommit(const std::string& path, const View& view) {
     return Status::Value("shape " + base::ToString(view.layout.shape) + " is too large for a file");
   }
   SPANFLOW_ASSIGN(platform::AtomicFile atomic, platform::AtomicFile::Create(path));
-  SPANFLOW_TRY(atomic.file().Reserve(total));  // a full disk is known before hours of writing
-  SPANFLOW_TRY(atomic.file().Write(reinterpret_cast<const std::byte*>(header.data()),
-                                   static_cast<int64_t>(header.size())));
-  SPANFLOW_TRY(WriteData(atomic.file(), view, c_order || fortran));
+  SPANFLOW_TRY(atomic.file().Reserve(total, stop));  // a full disk is known before hours of writing
+  Output output(atomic.file(), stop);
+  SPANFLOW_TRY(output.Write(reinterpret_cast<const std::byte*>(header.data()),
+                            static_cast<int64_t>(header.size())));
+  SPANFLOW_TRY(WriteData(output, view, c_order || fortran));
   // Zeros that stand for lost bytes must not replace a good file.
   if (view.block && view.block->faults() != 0) return MissingBytes(view);
-  return std::move(atomic).Commit().TakeStatus();
+  return std::move(atomic).Commit(stop);
 }
 
 }  // namespace
 
-Status SaveNpy(const std::string& path, const View& view) {
-  if (!view.block) return WriteAndCommit(path, view);
+Status SaveNpy(const std::string& path, const View& view, const platform::StopFn& stop) {
+  if (!view.block) return WriteAndCommit(path, view, stop);
   const memory::Borrow borrow(view.block.get(), memory::Borrower::kKernel);
   if (!borrow.ok()) return Status::Value("operation on a closed array");
   // A mapping that lost pages once may show zeros for ever.
   if (view.block->faults() != 0) return MissingBytes(view);
-  return WriteAndCommit(path, view);
+  return WriteAndCommit(path, view, stop);
 }
 
 }  // namespace spanflow::io

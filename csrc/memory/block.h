@@ -48,7 +48,7 @@ class Block {
 
   // Mapped blocks: how often a page turned out to be gone (the file was truncated, or the device
   // failed). Reads then saw zeros and will again, so whoever ran over the bytes must turn anything
-  // but 0 into an error. Other blocks: always 0.
+  // but 0 into an error. Other blocks: always 0, unless they show bytes of a mapped one.
   virtual uint64_t faults() const { return 0; }
   virtual std::string description() const { return NameOf(kind_); }  // a mapped block: its path
   // Writes changed bytes back to where they came from; nothing to do for memory.

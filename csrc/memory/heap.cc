@@ -143,6 +143,8 @@ Result<BlockRef> AllocateHeap(int64_t nbytes, bool zeroed) {
                         std::to_string(GetHeapStats().live_bytes) + " are in use");
 }
 
+const char* AllocatorName() { return kRecycles ? "mimalloc" : "system"; }
+
 HeapStats GetHeapStats() {
   HeapStats stats;
   stats.live_bytes = counters.live_bytes.load(std::memory_order_relaxed);

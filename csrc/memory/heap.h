@@ -23,6 +23,8 @@ inline constexpr int64_t kHeapAlignment = 64;
 // unless `zeroed`.
 base::Result<BlockRef> AllocateHeap(int64_t nbytes, bool zeroed = false);
 
+const char* AllocatorName();  // "mimalloc"; "system" in builds for sanitizers
+
 struct HeapStats {
   int64_t live_bytes = 0;  // asked for and not released yet
   int64_t peak_bytes = 0;  // the most that live_bytes ever was

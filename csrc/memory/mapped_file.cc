@@ -1,7 +1,6 @@
 #include "memory/mapped_file.h"
 
 #include <algorithm>
-#include <atomic>
 #include <boost/interprocess/exceptions.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cerrno>
@@ -72,7 +71,8 @@ class MappedBlock final : public Block {
   Status Watch() {
     if (nbytes() == 0) return Status::Ok();
     return guard_.Watch({address(), nbytes(), mode_ != MapMode::kRead,
-                         mode_ == MapMode::kCopyOnWrite, file_.descriptor(), offset_});
+                         mode_ == MapMode::kCopyOnWrite, file_.descriptor(), offset_,
+                         &file_.path()});
   }
 
   uint64_t faults() const override;
@@ -91,7 +91,6 @@ class MappedBlock final : public Block {
   platform::GuardedMapping guard_;
   MapMode mode_;
   int64_t offset_;
-  mutable std::atomic<bool> cut_off_{false};  // the file was seen to end before the mapping
 };
 
 uint64_t MappedBlock::faults() const {
@@ -99,12 +98,9 @@ uint64_t MappedBlock::faults() const {
   const Borrow borrow(const_cast<MappedBlock*>(this), Borrower::kKernel);
   if (borrow.ok() && nbytes() > 0) {
     platform::EnsureFaultGuard();
-    // Between the new end of the file and the end of its page lie zeros that raise no signal.
-    if (file_.SizeOrMinusOne() < offset_ + nbytes()) {
-      cut_off_.store(true, std::memory_order_relaxed);
-    }
+    guard_.CheckFileEnd();
   }
-  return guard_.faults() + (cut_off_.load(std::memory_order_relaxed) ? 1 : 0);
+  return guard_.faults();
 }
 
 Status MappedBlock::Flush() {

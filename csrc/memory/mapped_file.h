@@ -1,7 +1,7 @@
 // Mapped files: the bytes of a file as a Block, without reading them.
 //
-// Owns: a block owns its mapping and an open descriptor; both go with Block::Close or the last
-// reference.
+// Owns: a block owns its mapping and an open descriptor, which tells whether the file became
+// shorter; both go with Block::Close or the last reference.
 // Threads: thread-safe. Attached: not needed; touching pages, Populate and Flush wait for the disk.
 // Fails: OSError with the path, ValueError when the range does not lie inside the file.
 //

@@ -35,13 +35,14 @@ void Recycler::Put(std::byte* address, int64_t class_bytes) {
     Entry out{address, class_bytes};
     {
       const std::lock_guard lock(mutex_);
-      if (class_bytes <= limit()) {
-        if (count_ < kMostBlocks && bytes() + class_bytes <= limit()) {
+      const int64_t most = limit();  // SetLimit may change it at any moment
+      if (class_bytes <= most) {
+        if (count_ < kMostBlocks && bytes() + class_bytes <= most) {
           entries_[static_cast<size_t>(count_++)] = out;
           bytes_.store(bytes() + class_bytes, std::memory_order_relaxed);
           return;
         }
-        out = RemoveLockHeld(0);
+        if (count_ > 0) out = RemoveLockHeld(0);
       }
     }
     free_(out.address);

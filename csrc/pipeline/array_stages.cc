@@ -1,5 +1,7 @@
 #include "pipeline/array_stages.h"
 
+#include <deque>
+
 #include "array/select.h"
 
 namespace spanflow::pipeline {
@@ -12,17 +14,32 @@ using base::Status;
 
 constexpr array::RunOptions kAlone{1};
 
-// Map and filter keep no state: the description is the run's object too.
+// Map and filter keep no state but what they borrow: the description does the work.
 template <class Description>
-class Stateless final : public StageRun {
+class Opened final : public StageRun {
  public:
-  explicit Stateless(const Description* description) : description_(description) {}
+  static Result<std::unique_ptr<StageRun>> Make(const Description* description,
+                                                const Operation& operation) {
+    auto opened = std::make_unique<Opened>(description);
+    for (const Operand& operand : operation.operands()) {
+      const auto* part = std::get_if<Part>(&operand.value);
+      if (part == nullptr) continue;
+      opened->borrows_.emplace_back(part->view.block.get(), memory::Borrower::kPipeline);
+      if (!opened->borrows_.back().ok()) {
+        return Status::Value("an operand of " + description->Name() + " is a closed array");
+      }
+    }
+    return std::unique_ptr<StageRun>(std::move(opened));
+  }
+  explicit Opened(const Description* description) : description_(description) {}
+
   Status Process(Item item, Context& context) override {
     return description_->Process(std::move(item), context);
   }
 
  private:
-  const Description* description_;  // the run's pipeline keeps it
+  const Description* description_;      // the run's pipeline keeps it
+  std::deque<memory::Borrow> borrows_;  // the operands
 };
 
 class Map final : public Stage {
@@ -30,7 +47,7 @@ class Map final : public Stage {
   explicit Map(Operation operation) : operation_(std::move(operation)) {}
   std::string Name() const override { return "map(" + operation_.Name() + ")"; }
   Result<std::unique_ptr<StageRun>> Open(Shape*) const override {
-    return std::unique_ptr<StageRun>(new Stateless<Map>(this));
+    return Opened<Map>::Make(this, operation_);
   }
 
   Status Process(Item item, Context& context) const {
@@ -60,7 +77,7 @@ class Filter final : public Stage {
   explicit Filter(Operation predicate) : predicate_(std::move(predicate)) {}
   std::string Name() const override { return "filter(" + predicate_.Name() + ")"; }
   Result<std::unique_ptr<StageRun>> Open(Shape*) const override {
-    return std::unique_ptr<StageRun>(new Stateless<Filter>(this));
+    return Opened<Filter>::Make(this, predicate_);
   }
 
   Status Process(Item item, Context& context) const {

@@ -46,7 +46,8 @@ void Budget::RaisePeak(int64_t used) {
 
 void Budget::Give(int64_t nbytes) {
   used_.fetch_sub(nbytes);
-  if (wanted.load() && wanted.exchange(false)) freed_.NotifyAll();
+  if (!wanted.load() || runtime::ForkCount() != forks_) return;  // nobody waits in a forked child
+  if (wanted.exchange(false)) freed_.NotifyAll();
 }
 
 base::Status Budget::CheckItem(int64_t nbytes) const {

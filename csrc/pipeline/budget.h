@@ -20,6 +20,7 @@
 #include "base/status.h"
 #include "memory/block.h"
 #include "runtime/event.h"
+#include "runtime/fork.h"
 
 namespace spanflow::pipeline {
 
@@ -49,6 +50,7 @@ class Budget {
 
   const int64_t limit_;
   const bool strict_;
+  const uint64_t forks_ = runtime::ForkCount();
   std::atomic<int64_t> used_{0};
   std::atomic<int64_t> peak_{0};
   runtime::Event freed_;

@@ -10,12 +10,13 @@
 #include "runtime/spin.h"
 
 namespace spanflow::pipeline {
+
+thread_local const Engine* engine_of_this_thread = nullptr;
+
 namespace {
 
 using base::Result;
 using base::Status;
-
-thread_local const Engine* engine_of_this_thread = nullptr;
 
 constexpr int64_t kMaxTokens = 256;
 
@@ -74,7 +75,17 @@ Engine::~Engine() { Stop(); }
 
 bool Engine::Forked() const { return runtime::ForkCount() != forks_; }
 
-bool Engine::OnOwnThread() const { return engine_of_this_thread == this; }
+bool Engine::AtWorkHere() const {
+  if (engine_of_this_thread == this) return true;
+  for (const HelpFrame* frame = help_of_this_thread; frame != nullptr; frame = frame->outer) {
+    if (frame->engine == this) return true;
+  }
+  return false;
+}
+
+bool Engine::OnThreadOfAnyRun() {
+  return engine_of_this_thread != nullptr || help_of_this_thread != nullptr;
+}
 
 bool Engine::StartThread() {
   const std::lock_guard lock(crew_mutex_);
@@ -162,7 +173,7 @@ void Engine::Cancel() {
 bool Engine::Stop() {
   if (Forked()) return false;
   Cancel();
-  if (OnOwnThread()) return false;
+  if (AtWorkHere()) return false;
   const std::lock_guard stopping(stop_mutex_);
   std::vector<platform::Thread> crew;
   {
@@ -175,7 +186,8 @@ bool Engine::Stop() {
 
 bool Engine::AwaitEnd(std::chrono::milliseconds time) {
   if (Forked()) return true;
-  return thread_ended_.WaitFor(time, [this] { return working_.load() == 0; });
+  if (AtWorkHere()) return false;
+  return thread_ended_.WaitFor(time, [this] { return working_.load() == 0 && !helping_.load(); });
 }
 
 RunStats Engine::Stats() const {
@@ -236,7 +248,8 @@ bool Run::AwaitEnd(std::chrono::milliseconds time) { return engine_->AwaitEnd(ti
 void Run::Close() { engine_->Close(); }
 void Run::Cancel() { engine_->Cancel(); }
 bool Run::Stop() { return engine_->Stop(); }
-bool Run::OnOwnThread() const { return engine_->OnOwnThread(); }
+bool Run::AtWorkHere() const { return engine_->AtWorkHere(); }
+bool Run::OnThreadOfAnyRun() { return Engine::OnThreadOfAnyRun(); }
 RunStats Run::Stats() const { return engine_->Stats(); }
 
 }  // namespace spanflow::pipeline

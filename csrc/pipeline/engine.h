@@ -30,6 +30,10 @@ namespace spanflow::pipeline {
 
 inline constexpr int64_t kNever = INT64_MAX;
 
+// A consumer that works on an item cannot answer Ctrl-C, so it leaves long work to other threads.
+inline constexpr int64_t kLongWork = 20'000'000;  // ns
+inline constexpr int64_t kLargeItem = 32 << 20;   // bytes: may take that long
+
 // Written by one thread, read by any.
 struct StageCounters {
   std::atomic<int64_t> items{0};
@@ -61,6 +65,17 @@ class Worker final : public Context {
   friend class Engine;
 };
 
+class Engine;
+
+// The run that this thread belongs to.
+extern thread_local const Engine* engine_of_this_thread;
+// The runs that this thread is helping with as their consumer, the innermost first.
+struct HelpFrame {
+  const Engine* engine;
+  const HelpFrame* outer;
+};
+extern thread_local const HelpFrame* help_of_this_thread;
+
 class Engine {
  public:
   static base::Result<std::unique_ptr<Engine>> Make(const Pipeline& pipeline,
@@ -73,7 +88,8 @@ class Engine {
   void Cancel();
   bool Stop();
   bool AwaitEnd(std::chrono::milliseconds time);
-  bool OnOwnThread() const;
+  bool AtWorkHere() const;
+  static bool OnThreadOfAnyRun();
   bool Forked() const;  // in a child process, where the threads are not
   RunStats Stats() const;
 
@@ -136,25 +152,26 @@ class Engine {
   bool TakeLease(Worker& worker, Lease* lease);
   int64_t TakeCredits(Worker& worker, int64_t wanted);
   bool ProduceInto(Worker& worker, Lease* lease);
+  void Charge(Worker& worker, int64_t count);
   void ReturnSource(const Produced& produced, bool failed, Lease* lease);
   void WalkLease(Worker& worker, const Lease& lease);
-  base::Status Charge(Worker& worker, int64_t index);
   void AdaptLease(Worker& worker, int64_t count, int64_t elapsed);
   bool CanStart();
 
   // walk.cc
   void Walk(Worker& worker, int64_t token, size_t stage, bool granted);
-  bool Admit(Worker& worker, int64_t token, size_t stage);
+  bool Admit(Worker& worker, int64_t token, size_t stage, bool granted);
   bool EnterGate(Worker& worker, Cell& cell, int64_t token, size_t stage);
   bool WaitInGate(Worker& worker, Cell& cell, int64_t token, size_t stage);
-  void LeaveGate(Cell& cell, size_t stage);
+  void LeaveGate(Cell& cell, size_t stage, bool passed = true);
+  void Starve(Worker& worker, int64_t token, size_t stage, bool granted);
   int64_t NextInGate(Cell& cell, size_t stage);
   base::Status RunStage(Worker& worker, Cell& cell, size_t stage, bool last);
   void Park(Worker& worker, int64_t token, size_t stage, Phase phase);
   bool RunParked(Worker& worker);
   int64_t PopRunnable();
   void PushReady(int64_t token);
-  void PushStarved(int64_t token);
+  bool LeaveToOthers(Worker& worker, int64_t token, size_t stage);
   void Fail(Worker& worker, int64_t token, const std::string& stage, base::Status status);
   bool Dropped(int64_t token) const { return token > stop_.load(); }
 
@@ -221,7 +238,7 @@ class Engine {
   runtime::CancelToken cancel_;
 
   std::atomic<bool> helping_{false};    // a consumer works on the run
-  bool was_slow_ = false;               // its last piece of work took long; under helping_
+  int slowness_ = 0;                    // see Help; under helping_
   std::atomic<bool> full_crew_{false};  // threads_ threads of its own: consumers need not help
   std::atomic<int64_t> consumer_wait_ns_{0};
   std::atomic<int64_t> ended_at_{0};

@@ -230,6 +230,11 @@ std::string Operation::Name() const {
   return name + "))";
 }
 
+std::span<const Operand> Operation::operands() const {
+  const auto* work = std::get_if<Elementwise>(&work_);
+  return work == nullptr ? std::span<const Operand>() : work->operands;
+}
+
 Result<View> Operation::Apply(const Chunk& chunk, Context& context, bool reuse) const {
   if (const auto* work = std::get_if<Elementwise>(&work_)) {
     return ApplyElementwise(*work, chunk, context, reuse);

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,6 +53,8 @@ class Operation {
   // The result for a chunk. With `reuse` it may be written over the chunk's own array, where that
   // was made for this item alone.
   base::Result<array::View> Apply(const Chunk& chunk, Context& context, bool reuse) const;
+
+  std::span<const Operand> operands() const;
 
   // Whether row i of the result still belongs to row i of the source.
   bool KeepsRows(const Chunk& chunk, const array::View& result) const;

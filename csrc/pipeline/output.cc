@@ -6,13 +6,15 @@
 #include "runtime/spin.h"
 
 namespace spanflow::pipeline {
+
+thread_local const HelpFrame* help_of_this_thread = nullptr;
+
 namespace {
 
 using base::Status;
 
 // A consumer that works on an item cannot answer Ctrl-C, so it leaves long ones to other threads.
-constexpr int64_t kLongWork = 20'000'000;     // ns
-constexpr int64_t kLargeItem = 32 << 20;      // bytes: may take that long
+constexpr int kSlowMemory = 64;               // pieces of work until a long one is forgotten
 constexpr int64_t kAskInterval = 40'000'000;  // ns between two Caller::Interrupted
 constexpr std::chrono::milliseconds kWaitSlice{40};
 
@@ -105,12 +107,15 @@ bool Engine::LetGo() {
 }
 
 bool Engine::TakeOutput(Delivery* delivery) {
+  bool taken, moved;
   {
     const std::lock_guard lock(head_mutex_);
-    if (!TakeOutputLocked(delivery)) return false;
+    const int64_t head = head_.load();
+    taken = TakeOutputLocked(delivery);
+    moved = head_.load() != head;  // also where only tokens without items were retired
   }
-  HeadMoved();
-  return true;
+  if (taken || moved) HeadMoved();
+  return taken;
 }
 
 bool Engine::TakeOutputLocked(Delivery* delivery) {
@@ -146,6 +151,8 @@ bool Engine::TakeOutputLocked(Delivery* delivery) {
 // does it already.
 bool Engine::Help(Caller& caller) {
   if (full_crew_.load() || helping_.exchange(true)) return false;
+  const HelpFrame frame{this, help_of_this_thread};
+  help_of_this_thread = &frame;
   Worker& worker = *consumer_;
   if (!exit_.load() && source_mode_ == Mode::kParallel && end_.load() > tail_.load() &&
       source_->BytesOf(tail_.load()) > kLargeItem) {
@@ -157,12 +164,17 @@ bool Engine::Help(Caller& caller) {
     const int64_t begun = Now();
     worked = Work(worker);
     worker.caller_ = nullptr;
-    // Twice in a row, because a busy machine may stop any thread for that long now and then.
-    const bool slow = worked && worker.now - begun > kLongWork;
-    if (slow && was_slow_) ExpandCrew();
-    was_slow_ = slow;
+    // Not at the first time, because a busy machine may stop any thread for that long now and then.
+    if (worked && worker.now - begun > kLongWork) {
+      if (slowness_ > 0) ExpandCrew();
+      slowness_ = kSlowMemory;
+    } else if (worked && slowness_ > 0) {
+      --slowness_;
+    }
   }
+  help_of_this_thread = frame.outer;
   helping_.store(false);
+  if (exit_.load()) thread_ended_.NotifyAll();
   return worked;
 }
 
@@ -190,7 +202,13 @@ Delivery Engine::Next(Caller& caller) {
   Delivery delivery;
   int64_t asked = 0;
   while (!TryNext(&delivery)) {
-    if (!Help(caller)) Wait(!full_crew_.load() && !helping_.load());
+    bool helped = false;
+    try {
+      helped = Help(caller);
+    } catch (const LeftBehind&) {
+      continue;  // TryNext says it
+    }
+    if (!helped) Wait(!full_crew_.load() && !helping_.load());
     const int64_t now = Now();
     if (asked == 0) asked = now;
     if (now - asked < kAskInterval) continue;

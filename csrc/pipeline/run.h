@@ -64,11 +64,15 @@ class Run {
   // Cancels, waits for the threads and lets go of source and stages. The statistics stay. False
   // when something of them is still in use: by the caller, inside a stage, or by another consumer.
   bool Stop();
-  // Waits for the threads to end, after Cancel: false when the time ran out first.
+  // Waits, after Cancel, until no thread is at work any more: false when the time ran out first, or
+  // at once when the caller is at work itself.
   bool AwaitEnd(std::chrono::milliseconds time);
 
-  // Whether the calling thread is one of the run's own (it must not Stop or destroy it).
-  bool OnOwnThread() const;
+  // Whether the calling thread is inside the work of this run.
+  bool AtWorkHere() const;
+  // Whether the calling thread is inside the work of some run. It must wait for no run then, since
+  // that one may be waiting for this thread.
+  static bool OnThreadOfAnyRun();
 
   RunStats Stats() const;
 

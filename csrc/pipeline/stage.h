@@ -39,6 +39,10 @@ class Caller {
   virtual bool Interrupted() { return false; }
 };
 
+// Thrown in a child process that was forked inside of a stage or source, on the consumer's thread:
+// of the run nothing may be touched any more.
+struct LeftBehind {};
+
 // What a stage may use while it works on an item. One per thread of the run.
 class Context {
  public:

@@ -117,6 +117,7 @@ bool Engine::ProduceInto(Worker& worker, Lease* lease) {
   } catch (const std::exception& error) {
     status = Status(base::Code::kRuntime, error.what());
   }
+  Charge(worker, produced.count);  // before another thread asks the source for as much as is free
   if (source_mode_ != Mode::kParallel) ReturnSource(produced, !status.ok(), lease);
   for (int64_t i = 0; i < lease->count; ++i) SlotOf(lease->first + i).Set(Phase::kWalking);
 
@@ -156,29 +157,34 @@ void Engine::ReturnSource(const Produced& produced, bool failed, Lease* lease) {
   if (source_wanted_.exchange(false)) NotifyWork();
 }
 
-// The credit of item `index`, which was produced as the `index`th of the lease.
-Status Engine::Charge(Worker& worker, int64_t index) {
-  Item& item = worker.batch[static_cast<size_t>(index)];
-  const int64_t nbytes = item->nbytes();
-  Count(worker.counters[0].nbytes, nbytes);
-  const int64_t taken =
-      source_mode_ == Mode::kParallel ? worker.credits[static_cast<size_t>(index)] : 0;
-  if (taken > 0)
-    item->credit = Credit::Adopt(budget_, taken);
-  else if (nbytes > 0)
-    item->credit = Credit::Take(budget_, nbytes);
-  return budget_->CheckItem(nbytes);
+// Gives the items of the batch their credits.
+void Engine::Charge(Worker& worker, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    Item& item = worker.batch[static_cast<size_t>(i)];
+    const int64_t nbytes = item->nbytes();
+    Count(worker.counters[0].nbytes, nbytes);
+    const int64_t taken =
+        source_mode_ == Mode::kParallel ? worker.credits[static_cast<size_t>(i)] : 0;
+    if (taken > 0)
+      item->credit = Credit::Adopt(budget_, taken);
+    else if (nbytes > 0)
+      item->credit = Credit::Take(budget_, nbytes);
+  }
 }
 
 void Engine::WalkLease(Worker& worker, const Lease& lease) {
   const int64_t begun = worker.now;
   for (int64_t i = 0; i < lease.count; ++i) {
     const int64_t token = lease.first + i;
-    Status status = Charge(worker, i);
+    Item& item = worker.batch[static_cast<size_t>(i)];
+    const int64_t nbytes = item->nbytes();
+    Status status = budget_->CheckItem(nbytes);
     worker.items.clear();
-    worker.items.push_back(std::move(worker.batch[static_cast<size_t>(i)]));
+    worker.items.push_back(std::move(item));
     if (!status.ok()) {
       Fail(worker, token, source_name_, std::move(status));
+    } else if (nbytes > kLargeItem && LeaveToOthers(worker, token, 0)) {
+      continue;
     } else if (i > 0 && worker.now - begun > kLeaseLimit) {
       Park(worker, token, 0, Phase::kParked);  // longer than thought: another thread may be free
       PushReady(token);

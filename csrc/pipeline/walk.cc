@@ -15,13 +15,18 @@ using base::Status;
 // that it starts at.
 void Engine::Walk(Worker& worker, int64_t token, size_t stage, bool granted) {
   const bool last = SlotOf(token).last;
+  const int64_t begun = worker.now;
   for (; stage < stages_.size(); ++stage, granted = false) {
     Cell& cell = *stages_[stage];
     if (Dropped(token)) {
       if (granted) LeaveGate(cell, stage);
       break;
     }
-    if (!granted && !Admit(worker, token, stage)) return;
+    if (!Admit(worker, token, stage, granted)) return;
+    if (cell.mode == Mode::kParallel && worker.now - begun > kLongWork &&
+        LeaveToOthers(worker, token, stage)) {
+      return;
+    }
     worker.item_ = token;
     Status status = RunStage(worker, cell, stage, last);
     if (cell.mode != Mode::kParallel) LeaveGate(cell, stage);
@@ -32,14 +37,42 @@ void Engine::Walk(Worker& worker, int64_t token, size_t stage, bool granted) {
 }
 
 // Whether the token may enter the stage now. If not, it was parked and is no longer in hand.
-bool Engine::Admit(Worker& worker, int64_t token, size_t stage) {
+bool Engine::Admit(Worker& worker, int64_t token, size_t stage, bool granted) {
   Cell& cell = *stages_[stage];
   if (cell.grows && !worker.items.empty() && budget_->full() && token != head_.load()) {
-    Park(worker, token, stage, Phase::kParked);
-    PushStarved(token);
+    Starve(worker, token, stage, granted);
     return false;
   }
-  return cell.mode == Mode::kParallel || EnterGate(worker, cell, token, stage);
+  return granted || cell.mode == Mode::kParallel || EnterGate(worker, cell, token, stage);
+}
+
+// The token waits for memory. One that has its turn at a stage in order keeps it, as only later
+// tokens wait behind it; at a stage out of order the oldest one may, which must not wait.
+void Engine::Starve(Worker& worker, int64_t token, size_t stage, bool granted) {
+  Cell& cell = *stages_[stage];
+  const bool keeps = granted && cell.mode == Mode::kSerialInOrder;
+  Park(worker, token, stage, Phase::kParked);
+  SlotOf(token).granted = keeps;
+  {
+    const std::lock_guard lock(ready_mutex_);
+    starved_.push_back(token);
+    std::push_heap(starved_.begin(), starved_.end(), std::greater<>());
+    oldest_starved_.store(starved_.front());
+  }
+  if (granted && !keeps) LeaveGate(cell, stage, false);
+  // Whoever sleeps did not know that this token waits.
+  budget_->wanted.store(true);
+  if (!budget_->full() || token == head_.load()) NotifyWork();
+}
+
+// Where the consumer works on the run and has no time for this token: another thread takes it.
+bool Engine::LeaveToOthers(Worker& worker, int64_t token, size_t stage) {
+  if (worker.caller_ == nullptr) return false;
+  ExpandCrew();
+  if (!full_crew_.load()) return false;
+  Park(worker, token, stage, Phase::kParked);
+  PushReady(token);
+  return true;
 }
 
 bool Engine::EnterGate(Worker& worker, Cell& cell, int64_t token, size_t stage) {
@@ -66,12 +99,13 @@ bool Engine::WaitInGate(Worker& worker, Cell& cell, int64_t token, size_t stage)
   return false;
 }
 
-// Ends the turn and gives the stage to the next token that waits for it.
-void Engine::LeaveGate(Cell& cell, size_t stage) {
+// Ends the turn and gives the stage to the next token that waits for it. `passed` is false when the
+// turn was not used.
+void Engine::LeaveGate(Cell& cell, size_t stage, bool passed) {
   int64_t next;
   {
     const std::lock_guard lock(cell.mutex);
-    ++cell.passed;
+    if (passed) ++cell.passed;
     next = NextInGate(cell, stage);
     cell.busy = next >= 0;
     if (next >= 0) SlotOf(next).granted = true;
@@ -141,13 +175,6 @@ void Engine::PushReady(int64_t token) {
     ready_count_.fetch_add(1);
   }
   NotifyWork();
-}
-
-void Engine::PushStarved(int64_t token) {
-  const std::lock_guard lock(ready_mutex_);
-  starved_.push_back(token);
-  std::push_heap(starved_.begin(), starved_.end(), std::greater<>());
-  oldest_starved_.store(starved_.front());
 }
 
 // The oldest parked token that can go on, or -1.

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -19,16 +20,36 @@ namespace {
 using base::Result;
 using base::Status;
 
-// The file that the path names in the end, so that renaming does not replace a symbolic link.
-std::string ResolveLinks(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), std::free);
-  return resolved ? resolved.get() : path;
-}
+constexpr int kMostLinks = 40;  // one behind the other, as in Linux
 
 std::string FolderOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Where a symbolic link points to, or nothing when the path is none.
+std::optional<std::string> LinkedPath(const std::string& path) {
+  char text[PATH_MAX];
+  const ssize_t size = readlink(path.c_str(), text, sizeof(text));
+  if (size <= 0) return std::nullopt;
+  const std::string target(text, static_cast<size_t>(size));
+  return target[0] == '/' ? target : FolderOf(path) + "/" + target;
+}
+
+// The file that the path names in the end, so that renaming does not replace a symbolic link; not
+// even one whose target does not exist yet.
+std::string ResolveLinks(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), std::free);
+  if (resolved) return resolved.get();
+  if (errno != ENOENT) return path;  // a circle of links, among others
+  std::string target = path;
+  for (int links = 0; links < kMostLinks; ++links) {
+    const auto next = LinkedPath(target);
+    if (!next) break;
+    target = *next;
+  }
+  return target;
 }
 
 // What an existing file looks like, or nothing. It must be a regular file that we may write.
@@ -74,9 +95,13 @@ Status SyncFolder(const std::string& folder, const std::string& path) {
   const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return Status::Ok();
   const File file = File::Adopt(descriptor, path);
-  Status status = file.Sync();
-  if (status.os_error() == EIO || status.os_error() == ENOSPC) return status;
-  return Status::Ok();
+  const Status status = file.Sync();
+  if (status.os_error() != EIO && status.os_error() != ENOSPC) return Status::Ok();
+  return Status::Os(status.os_error(),
+                    status.message() +
+                        "; the new file is in its place, but its folder is not on "
+                        "the disk: a power cut may still bring the old one back",
+                    path);
 }
 
 }  // namespace
@@ -98,12 +123,12 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) unlink(temporary_.c_str());
 }
 
-Result<File> AtomicFile::Commit() && {
+Status AtomicFile::Commit(const StopFn& stop) && {
   SPANFLOW_TRY(file_.Sync());
+  if (stop && stop()) return Status::Cancelled();
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) return OsError(errno, file_.path());
   temporary_.clear();
-  SPANFLOW_TRY(SyncFolder(FolderOf(target_), file_.path()));
-  return std::move(file_);
+  return SyncFolder(FolderOf(target_), file_.path());
 }
 
 }  // namespace spanflow::platform

@@ -5,7 +5,7 @@
 // Fails: OSError. Whatever fails before the rename, the old file keeps its bytes and its name.
 //
 // Whoever has the old file open or mapped keeps the old bytes: the name moves, nothing is
-// truncated. A symbolic link stays a link; what it names is replaced. The new file has the
+// truncated. A symbolic link stays a link; what it names is replaced, or made. The new file has the
 // permissions (and, where allowed, the owner) of the old one, or those that the umask gives.
 #pragma once
 
@@ -33,8 +33,10 @@ class AtomicFile {
   // The temporary file, open for reading and writing.
   File& file() { return file_; }
 
-  // Bytes to the device, name to the new file, name to the device. Returns the file, still open.
-  base::Result<File> Commit() &&;
+  // Bytes to the device, name to the new file, name to the device. `stop` is asked last of all
+  // before the name moves. When only the last step fails, the new file has its name, and the error
+  // says so.
+  base::Status Commit(const StopFn& stop = {}) &&;
 
  private:
   AtomicFile() = default;

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,7 +34,8 @@ constinit std::atomic<bool> installing{false};
 
 // The thread that last handed a signal on, and how far down it went: id * 4 + step.
 constinit std::atomic<uint64_t> passing_on{0};
-// The same fault by the same thread, again and again, means that no handler mends it.
+// The same fault by the same thread, again and again, although the handler returned each time and
+// left everything as it was, means that no handler mends it.
 constinit std::atomic<uint64_t> last_fault{0};
 constinit std::atomic<int> repeats{0};
 constexpr int kMostRepeats = 16;
@@ -79,6 +81,19 @@ void CallPrevious(Previous& handler, int signal, siginfo_t* info, void* context)
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
+// Where the interrupted code goes on when the handler returns.
+uintptr_t ResumesAt(const void* context) {
+  const mcontext_t& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  return static_cast<uintptr_t>(machine.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+  return machine.pc;
+#else
+  static_cast<void>(machine);
+  return 0;
+#endif
+}
+
 bool NobodyMendsIt(uint64_t thread, const siginfo_t& info) {
   const uint64_t fault = reinterpret_cast<uintptr_t>(info.si_addr) ^ (thread << 40);
   if (last_fault.exchange(fault) != fault) repeats.store(0);
@@ -97,34 +112,55 @@ void PassOn(int signal, siginfo_t* info, void* context) {
   const uint64_t step = again ? mark % 4 + 1 : 0;
   const int newest = latest.load(std::memory_order_acquire);
   const bool all_tried = newest < 0 || step > 1 || (step == 1 && newest == 0);
-  if (all_tried || (!raised && NobodyMendsIt(thread, *info))) {
+  if (all_tried) {
     DieByDefault(raised);
     return;
   }
+  const uintptr_t resumes_at = ResumesAt(context);
   passing_on.store(thread * 4 + step);
+  // It need not return: a handler may jump out, as probes for readable memory do.
   CallPrevious(previous[step == 0 ? newest : 0], signal, info, context);
   if (raised) {
     passing_on.store(mark);
-  } else if (IsPagePresent(reinterpret_cast<uintptr_t>(info->si_addr))) {
+  } else if (ResumesAt(context) != resumes_at ||
+             IsPagePresent(reinterpret_cast<uintptr_t>(info->si_addr))) {
     passing_on.store(0);  // it was mended: nothing to report, and the next fault is a new one
     last_fault.store(0);
+  } else if (NobodyMendsIt(thread, *info)) {
+    DieByDefault(raised);
   }
+}
+
+// This thread faults while it runs code of its own: what it handed on before is over, even if the
+// handler jumped out and never returned.
+void ForgetHandedOn() {
+  uint64_t mark = passing_on.load();
+  if (mark != 0 && mark / 4 == ThisThread()) passing_on.compare_exchange_strong(mark, 0);
 }
 
 void OnSigbus(int signal, siginfo_t* info, void* context) {
   const int saved = errno;
-  if (!IsMissingPage(*info) || !CoverMissingPages(reinterpret_cast<uintptr_t>(info->si_addr))) {
+  if (IsMissingPage(*info) && CoverMissingPages(reinterpret_cast<uintptr_t>(info->si_addr))) {
+    ForgetHandedOn();
+  } else {
     PassOn(signal, info, context);
   }
   errno = saved;
+}
+
+bool IsSame(const struct sigaction& a, const struct sigaction& b) {
+  if (a.sa_sigaction != b.sa_sigaction || a.sa_flags != b.sa_flags) return false;
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    if (sigismember(&a.sa_mask, signal) != sigismember(&b.sa_mask, signal)) return false;
+  }
+  return true;
 }
 
 // Keeps what was installed before us; the same handler found again takes its old place.
 void Remember(const struct sigaction& action) {
   const int count = previous_count.load(std::memory_order_relaxed);
   for (int i = 0; i < count; ++i) {
-    if (previous[i].action.sa_sigaction == action.sa_sigaction &&
-        previous[i].action.sa_flags == action.sa_flags) {
+    if (IsSame(previous[i].action, action)) {
       previous[i].spent.store(false);
       latest.store(i, std::memory_order_release);
       return;
@@ -137,7 +173,7 @@ void Remember(const struct sigaction& action) {
 }
 
 Status InstallInFront() {
-  struct sigaction current;
+  struct sigaction current = {};
   if (sigaction(SIGBUS, nullptr, &current) != 0) return OsError(errno, {}, "reading SIGBUS");
   if (IsOurs(current)) return Status::Ok();
   while (installing.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
@@ -145,12 +181,16 @@ Status InstallInFront() {
   sigaction(SIGBUS, nullptr, &current);
   if (!IsOurs(current)) {
     Remember(current);
-    struct sigaction ours = {};
+    struct sigaction ours = {}, replaced = {};
     ours.sa_sigaction = OnSigbus;
     // On the alternate stack where there is one; not blocked while it runs, because a previous
     // handler may raise the signal again and expects to end the process with it.
     ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    if (sigaction(SIGBUS, &ours, nullptr) != 0) status = OsError(errno, {}, "installing SIGBUS");
+    if (sigaction(SIGBUS, &ours, &replaced) != 0) {
+      status = OsError(errno, {}, "installing SIGBUS");
+    } else if (!IsOurs(replaced) && !IsSame(replaced, current)) {
+      Remember(replaced);  // somebody else was quicker than us, but not quick enough to be in front
+    }
   }
   installing.store(false, std::memory_order_release);
   return status;
@@ -175,6 +215,23 @@ Status GuardedMapping::Watch(const MappingInfo& mapping) {
 
 void GuardedMapping::Unwatch() {
   if (row_ >= 0) GiveBackRow(std::exchange(row_, -1));
+}
+
+void GuardedMapping::CheckFileEnd() const {
+  if (row_ >= 0) platform::CheckFileEnd(row_);
+}
+
+GuardedRange::GuardedRange(const std::byte* address, int64_t nbytes)
+    : address_(reinterpret_cast<uintptr_t>(address)), row_(FindRow(address_, nbytes)) {}
+
+uint64_t GuardedRange::faults() const {
+  if (!guarded()) return 0;
+  EnsureFaultGuard();
+  return FaultsAt(row_, address_);
+}
+
+std::string GuardedRange::path() const {
+  return guarded() ? PathAt(row_, address_) : std::string();
 }
 
 void EnsureFaultGuard() {

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/status.h"
 
@@ -25,9 +26,10 @@ struct MappingInfo {
   const std::byte* address;  // any address inside the first page
   int64_t nbytes;
   bool writable;
-  bool is_private;      // copy on write: changed pages exist nowhere else
-  int descriptor;       // open as long as the mapping is watched
-  int64_t file_offset;  // of `address`
+  bool is_private;                    // copy on write: changed pages exist nowhere else
+  int descriptor;                     // open as long as the mapping is watched
+  int64_t file_offset;                // of `address`
+  const std::string* path = nullptr;  // for messages; lives as long as the mapping is watched
 };
 
 // Watches one mapping from Watch to Unwatch (or its destruction). Unwatch before munmap: when it
@@ -44,9 +46,28 @@ class GuardedMapping {
 
   // How often pages were replaced by zeros. Never goes back; a damaged mapping stays damaged.
   uint64_t faults() const { return faults_.load(std::memory_order_acquire); }
+  // Asks for the size of the file and counts one fault when it ends before the mapping does. Only
+  // while the mapping is watched.
+  void CheckFileEnd() const;
 
  private:
   std::atomic<uint64_t> faults_{0};
+  int row_ = -1;
+};
+
+// Bytes that somebody else shows us and that may lie in a watched mapping: a NumPy array over one
+// of our arrays. It keeps nothing alive; once the mapping is gone it counts nothing.
+class GuardedRange {
+ public:
+  GuardedRange() = default;
+  GuardedRange(const std::byte* address, int64_t nbytes);
+
+  bool guarded() const { return row_ >= 0; }  // whether it was in a mapping when this was made
+  uint64_t faults() const;                    // of the mapping, after CheckFileEnd
+  std::string path() const;
+
+ private:
+  uintptr_t address_ = 0;
   int row_ = -1;
 };
 

@@ -26,7 +26,10 @@ struct alignas(64) Row {
   std::atomic<uintptr_t> end{0};      // of the last page
   std::atomic<uintptr_t> covered{0};  // from here to `end` lie zero pages already
   std::atomic<uint64_t>* faults = nullptr;
+  std::atomic<bool> cut_off{false};  // the file was seen to end before the mapping
+  const std::string* path = nullptr;
   int64_t file_offset = 0;  // of `begin`
+  int64_t file_end = 0;     // where the last byte of the mapping lies in the file, plus one
   int descriptor = 0;
   bool writable = false;
   bool is_private = false;
@@ -35,6 +38,23 @@ struct alignas(64) Row {
     const uintptr_t from = begin.load(std::memory_order_seq_cst);
     return from != 0 && address >= from && address < end.load(std::memory_order_relaxed);
   }
+};
+
+// While it lasts, the row is not given to another mapping. ok() when it holds the address.
+class Visit {
+ public:
+  Visit(Row& row, uintptr_t address) : row_(row) {
+    row_.visitors.fetch_add(1, std::memory_order_seq_cst);
+    ok_ = row_.Holds(address);
+  }
+  ~Visit() { row_.visitors.fetch_sub(1, std::memory_order_seq_cst); }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  bool ok() const { return ok_; }
+
+ private:
+  Row& row_;
+  bool ok_;
 };
 
 // All zero bits: no space in the binary, and no memory for rows that were never used.
@@ -50,6 +70,9 @@ bool LayZeroPages(uintptr_t begin, uintptr_t end, bool writable) {
   return outcome == static_cast<long>(begin);
 }
 
+// -1 when it cannot be had.
+int64_t FileSize(const Row& row) { return syscall(SYS_lseek, row.descriptor, 0L, SEEK_END); }
+
 // Where to stop covering. Behind the end of the file everything is gone. In front of it a single
 // page failed (a bad sector, no space for it): its neighbours may be good, so only the page itself,
 // but twice as many each time, or a dead disk would cost a fault for every page of it. Pages of a
@@ -58,8 +81,7 @@ uintptr_t CoverUntil(const Row& row, uintptr_t page, uintptr_t covered) {
   const auto bytes = page_bytes.load(std::memory_order_relaxed);
   const int64_t at =
       row.file_offset + static_cast<int64_t>(page - row.begin.load(std::memory_order_relaxed));
-  const int64_t file_size = syscall(SYS_lseek, row.descriptor, 0L, SEEK_END);
-  if (at >= file_size) return covered;  // also when the size cannot be had (-1)
+  if (at >= FileSize(row)) return covered;  // also when the size cannot be had (-1)
   const uint64_t doublings =
       row.is_private ? 0 : std::min<uint64_t>(row.faults->load(std::memory_order_relaxed), 30);
   const uintptr_t length = bytes << doublings;
@@ -99,7 +121,10 @@ int TakeRow(const MappingInfo& mapping, std::atomic<uint64_t>* faults) {
     const uintptr_t end =
         (address + static_cast<uintptr_t>(mapping.nbytes) + bytes - 1) / bytes * bytes;
     row.faults = faults;
+    row.path = mapping.path;
+    row.cut_off.store(false, std::memory_order_relaxed);
     row.file_offset = mapping.file_offset - static_cast<int64_t>(address - begin);
+    row.file_end = mapping.file_offset + mapping.nbytes;
     row.descriptor = mapping.descriptor;
     row.writable = mapping.writable;
     row.is_private = mapping.is_private;
@@ -126,12 +151,39 @@ bool CoverMissingPages(uintptr_t address) {
   for (int i = 0; i < used; ++i) {
     Row& row = rows[i];
     if (!row.Holds(address)) continue;
-    row.visitors.fetch_add(1, std::memory_order_seq_cst);
-    const bool done = row.Holds(address) && Cover(row, address);
-    row.visitors.fetch_sub(1, std::memory_order_seq_cst);
-    if (done) return true;
+    const Visit visit(row, address);
+    if (visit.ok() && Cover(row, address)) return true;
   }
   return false;
+}
+
+void CheckFileEnd(int index) {
+  Row& row = rows[index];
+  if (FileSize(row) >= row.file_end) return;
+  if (!row.cut_off.exchange(true)) row.faults->fetch_add(1, std::memory_order_acq_rel);
+}
+
+int FindRow(uintptr_t address, int64_t nbytes) {
+  if (nbytes <= 0) return -1;
+  const int used = rows_used.load(std::memory_order_acquire);
+  for (int i = 0; i < used; ++i) {
+    if (rows[i].Holds(address) && rows[i].Holds(address + static_cast<uintptr_t>(nbytes) - 1)) {
+      return i;
+    }
+  }
+  return -1;
+}
+
+uint64_t FaultsAt(int index, uintptr_t address) {
+  const Visit visit(rows[index], address);
+  if (!visit.ok()) return 0;
+  CheckFileEnd(index);
+  return rows[index].faults->load(std::memory_order_acquire);
+}
+
+std::string PathAt(int index, uintptr_t address) {
+  const Visit visit(rows[index], address);
+  return visit.ok() && rows[index].path != nullptr ? *rows[index].path : std::string();
 }
 
 bool IsPagePresent(uintptr_t address) {

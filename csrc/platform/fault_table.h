@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 
 #include "platform/fault_guard.h"
 
@@ -27,6 +28,17 @@ void GiveBackRow(int row);
 // Called by the handler: lays zeros over what is missing around `address` and counts. False when
 // the address is in no watched mapping, or nothing could be laid there.
 bool CoverMissingPages(uintptr_t address);
+
+// Counts once, as a fault, when the file of the row ends before the mapping does: between the new
+// end of the file and the end of its page lie zeros that raise no signal. The mapping must be
+// watched.
+void CheckFileEnd(int row);
+
+// The row whose mapping holds the whole range, or -1.
+int FindRow(uintptr_t address, int64_t nbytes);
+// Of the mapping in `row` if it still holds `address`; else nothing was lost, and it has no path.
+uint64_t FaultsAt(int row, uintptr_t address);
+std::string PathAt(int row, uintptr_t address);
 
 // Whether the page can be read without a signal.
 bool IsPagePresent(uintptr_t address);

@@ -17,6 +17,8 @@ using base::Status;
 
 // One system call moves at most 2 GiB less a page; a round number below keeps writes aligned.
 constexpr int64_t kLargestTransfer = int64_t{1} << 30;
+constexpr int64_t kLargestReservation = int64_t{1} << 30;
+constexpr int64_t kSmallestReservation = int64_t{1} << 20;
 
 const char* NameOfType(mode_t mode) {
   if (S_ISFIFO(mode)) return "a FIFO";
@@ -25,9 +27,9 @@ const char* NameOfType(mode_t mode) {
   return "no ordinary file";
 }
 
-Status CheckRegular(int descriptor, const std::string& path) {
-  struct stat info;
-  if (fstat(descriptor, &info) != 0) return OsError(errno, path);
+// `outcome` is that of the stat call that filled `info`.
+Status CheckRegular(int outcome, const struct stat& info, const std::string& path) {
+  if (outcome != 0) return OsError(errno, path);
   if (S_ISREG(info.st_mode)) return Status::Ok();
   if (S_ISDIR(info.st_mode)) return OsError(EISDIR, path);
   return Status::Os(
@@ -35,20 +37,37 @@ Status CheckRegular(int descriptor, const std::string& path) {
       path);
 }
 
+Status OpenError(int error, const std::string& path) {
+  if (error != EMFILE) return OsError(error, path);
+  return OsError(error, path,
+                 "every mapped array keeps its file open: close() arrays that are not needed, or "
+                 "raise the limit with 'ulimit -n' or resource.setrlimit");
+}
+
 }  // namespace
 
 Result<File> File::Open(const std::string& path, OpenMode mode) {
-  // O_NONBLOCK: a FIFO without a writer must be refused below, not waited for.
+  // Asked before it is opened: opening and closing a FIFO as a reader ends the writer at its other
+  // end, and some devices do something when they are opened.
+  struct stat info;
+  SPANFLOW_TRY(CheckRegular(stat(path.c_str(), &info), info, path));
+  // Should it become a FIFO in between: O_NONBLOCK, so that no writer is waited for.
   const int flags =
       (mode == OpenMode::kRead ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
   int descriptor;
   do {
     descriptor = open(path.c_str(), flags);
   } while (descriptor < 0 && errno == EINTR);
-  if (descriptor < 0) return OsError(errno, path);
+  if (descriptor < 0) return OpenError(errno, path);
   File file = Adopt(descriptor, path);
-  SPANFLOW_TRY(CheckRegular(descriptor, path));
+  SPANFLOW_TRY(CheckRegular(fstat(descriptor, &info), info, path));
   return file;
+}
+
+Result<File> File::Duplicate() const {
+  const int descriptor = fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
+  if (descriptor < 0) return OpenError(errno, path_);
+  return Adopt(descriptor, path_);
 }
 
 File File::Adopt(int descriptor, std::string path) {
@@ -62,11 +81,6 @@ Result<int64_t> File::Size() const {
   struct stat info;
   if (fstat(descriptor_, &info) != 0) return OsError(errno, path_);
   return int64_t{info.st_size};
-}
-
-int64_t File::SizeOrMinusOne() const {
-  // The position is nobody's: reads name their offset and writes go to the end.
-  return lseek(descriptor_, 0, SEEK_END);
 }
 
 Result<int64_t> File::ReadAt(int64_t offset, std::byte* into, int64_t nbytes) const {
@@ -98,14 +112,23 @@ Status File::Write(const std::byte* from, int64_t nbytes) {
   return Status::Ok();
 }
 
-Status File::Reserve(int64_t nbytes) {
-  if (nbytes <= 0) return Status::Ok();
-  int error;
-  do {
-    error = posix_fallocate(descriptor_, 0, nbytes);
-  } while (error == EINTR);
-  if (error == 0) return Status::Ok();
-  return OsError(error, path_, "reserving " + std::to_string(nbytes) + " bytes");
+// Some file systems start over when a signal comes. A piece that was interrupted is tried again at
+// half the size, so that a timer that ticks all the time cannot hold it up for ever.
+Status File::Reserve(int64_t nbytes, const StopFn& stop) {
+  int64_t piece = kLargestReservation;
+  for (int64_t done = 0; done < nbytes;) {
+    if (stop && stop()) return Status::Cancelled();
+    const int64_t now = std::min(nbytes - done, piece);
+    const int error = posix_fallocate(descriptor_, done, now);
+    if (error == 0) {
+      done += now;
+    } else if (error == EINTR) {
+      piece = std::max(now / 2, kSmallestReservation);
+    } else {
+      return OsError(error, path_, "reserving " + std::to_string(nbytes) + " bytes");
+    }
+  }
+  return Status::Ok();
 }
 
 Status File::Sync() const {

@@ -4,11 +4,12 @@
 // Threads: thread-compatible; reads and writes at a position may run in parallel.
 // Attached: not needed; everything here may wait for the disk.
 // Fails: OSError with the path. Directories, FIFOs, sockets and devices are refused at once,
-// without waiting for a writer at the other end.
+// without waiting for a writer at the other end and without disturbing one that is there.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,9 @@
 namespace spanflow::platform {
 
 enum class OpenMode { kRead, kReadWrite };
+
+// Asked now and then by what may take long: true ends it with Code::kCancelled.
+using StopFn = std::function<bool()>;
 
 class File {
  public:
@@ -33,21 +37,21 @@ class File {
   static base::Result<File> Open(const std::string& path, OpenMode mode);
   // Takes over a descriptor that is open already; `path` is for messages.
   static File Adopt(int descriptor, std::string path);
+  // A second descriptor of the same open file.
+  base::Result<File> Duplicate() const;
 
   bool is_open() const { return descriptor_ >= 0; }
   int descriptor() const { return descriptor_; }
   const std::string& path() const { return path_; }
 
   base::Result<int64_t> Size() const;
-  // As Size, but cheaper and never a Status: -1 when the system cannot tell.
-  int64_t SizeOrMinusOne() const;
   // Up to `nbytes` from `offset`; fewer only at the end of the file.
   base::Result<int64_t> ReadAt(int64_t offset, std::byte* into, int64_t nbytes) const;
   // All of the bytes at the current end of what was written, or an error.
   base::Status Write(const std::byte* from, int64_t nbytes);
   // The file is at least this long afterwards and its blocks are reserved: a full disk is an error
   // here, not a lost page later.
-  base::Status Reserve(int64_t nbytes);
+  base::Status Reserve(int64_t nbytes, const StopFn& stop = {});
   base::Status Sync() const;  // bytes and size are on the device when it returns
   void Close();
 

@@ -1,6 +1,6 @@
 // Thread: a native thread that takes no signals away from the program.
 //
-// Owns: the thread until Join; must be joined before it is destroyed.
+// Owns: the thread until Join or Detach, one of which must come before it is destroyed.
 // Threads: thread-compatible. Attached: the new thread is not; the caller must not be while it
 // joins. Fails: OSError EAGAIN when the system gives no more threads.
 #pragma once
@@ -26,6 +26,7 @@ class Thread {
 
   bool joinable() const { return thread_.joinable(); }
   void Join() { thread_.join(); }
+  void Detach() { thread_.detach(); }
 
  private:
   std::thread thread_;

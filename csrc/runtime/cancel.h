@@ -16,9 +16,9 @@ class CancelToken {
   CancelToken(const CancelToken&) = delete;
   CancelToken& operator=(const CancelToken&) = delete;
 
-  // Relaxed on purpose: the flag orders nothing, it only asks for an early end.
-  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
-  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  // In the default order, because conditions of events ask for it (event.h).
+  bool cancelled() const { return cancelled_.load(); }
+  void Cancel() { cancelled_.store(true); }
   base::Status Check() const {
     return cancelled() ? base::Status::Cancelled() : base::Status::Ok();
   }

@@ -168,6 +168,8 @@ Job* Pool::ClaimLocked() {
   return job;
 }
 
+// What the environment asks for, or the usable cores; spanflow/_settings.py warns of a value that
+// cannot be followed.
 int DefaultNumThreads() {
   if (const char* text = std::getenv("SPANFLOW_NUM_THREADS")) {
     char* end = nullptr;

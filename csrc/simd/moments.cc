@@ -16,6 +16,8 @@ namespace {
 
 using base::Kind;
 
+constexpr size_t kCacheLine = 64;
+
 // Sums of the distances from a center, by part, and of their squares.
 template <class T>
 struct Distances {
@@ -58,6 +60,10 @@ HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSu
   };
   size_t left = lanes;
   for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {
+    // While this block is read from L1, memory would have nothing to do.
+    for (size_t line = 0; line < 4 * kStep; line += kCacheLine) {
+      hwy::Prefetch(in + kSumBlock<T> * sizeof(T) + line);
+    }
     add(Load(d, in), &s0, &q0);
     add(Load(d, in + kStep), &s1, &q1);
     add(Load(d, in + 2 * kStep), &s2, &q2);

@@ -1,5 +1,7 @@
 // Chooses the SIMD target. The choice is our own and not Highway's process-wide one, so that tests
 // may switch targets without disturbing other users of libhwy in the same process.
+#include <strings.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <memory>
@@ -19,10 +21,10 @@ int64_t AvailableBits() { return (hwy::SupportedTargets() | HWY_STATIC_TARGET) &
 
 int64_t BestBit(int64_t bits) { return bits & -bits; }
 
-// 0 when there is no such target.
+// 0 when there is no such target. Names are the same in any case: "avx2" is AVX2.
 int64_t BitOf(const std::string& name) {
   for (int64_t bits = AvailableBits(); bits != 0; bits &= bits - 1) {
-    if (name == hwy::TargetName(BestBit(bits))) return BestBit(bits);
+    if (strcasecmp(name.c_str(), hwy::TargetName(BestBit(bits))) == 0) return BestBit(bits);
   }
   return 0;
 }
@@ -58,7 +60,8 @@ const Tables& TablesOf(int64_t bit) {
   return *tables;
 }
 
-// The best target, or the one that the environment asks for where it is available.
+// The best target, or the one that the environment asks for where it is available; of one that is
+// not, spanflow/_settings.py warns.
 const Tables& DefaultTables() {
   const char* wanted = std::getenv("SPANFLOW_SIMD_TARGET");
   const int64_t bit = wanted == nullptr ? 0 : BitOf(wanted);

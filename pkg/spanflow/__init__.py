@@ -8,6 +8,8 @@ m = sf.open("big.npy")       # maps a file that may be larger than memory
 sf.Pipeline(sf.read(m, rows=4096)).map(sf.mean, axis=1).reduce(sf.sum)
 """
 
+import os as _os
+
 from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
 from spanflow._core import __version__, bool_  # noqa: F401
@@ -15,5 +17,10 @@ from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
 
 abs = absolute  # noqa: F405
 true_divide = divide  # noqa: F405
+
+if "SPANFLOW_SIMD_TARGET" in _os.environ or "SPANFLOW_NUM_THREADS" in _os.environ:
+    from spanflow import _settings
+
+    _settings.warn()
 
 __all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]

@@ -7,45 +7,35 @@ Exit codes: 0 done · 1 the file or the machine did not let us (the reason is on
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
-import sys
 from typing import Any
 
 import spanflow as sf
-from spanflow import _describe, _info
+from spanflow import _arguments, _console, _describe, _describe_text, _info
 
 EXAMPLES = """examples:
   spanflow describe big.npy
   spanflow describe samples.bin --dtype '<f4' --shape 1000,512 --offset 64
+  spanflow describe table.bin --dtype "[('time', '<f8'), ('value', '<f4', (3,))]"
   spanflow info --json"""
+_MAGIC = b"\x93NUMPY"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
+    _console.forgive()
     parser = _parser()
     args = parser.parse_args(argv)
     if args.command == "describe" and args.dtype is None and (args.shape or args.offset):
         parser.error("--shape and --offset describe a raw file: give its --dtype as well")
-    try:
-        answer = args.run(args)
-        print(json.dumps(answer, indent=2) if args.json else args.text(answer))
-        sys.stdout.flush()
-    except BrokenPipeError:  # `spanflow … | head`: nobody listens any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("spanflow: stopped", file=sys.stderr)
-        return 130
-    except (OSError, ValueError, TypeError, MemoryError) as error:
-        print(f"spanflow {args.command}: {_reason(error)}", file=sys.stderr)
-        return 1
-    return 0
+    return _console.run(f"spanflow {args.command}", lambda: _answer(args))
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+def _answer(args: argparse.Namespace) -> None:
+    answer = args.run(args)
+    print(json.dumps(answer, indent=2) if args.json else args.text(answer))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,12 +51,23 @@ def _parser() -> argparse.ArgumentParser:
         "describe", help="shape, dtype, order, and statistics per field in one pass"
     )
     describe.add_argument("file", help="a .npy file, or with --dtype a raw file")
-    describe.add_argument("--dtype", help="a raw file of this dtype, such as '<f4' or float32")
-    describe.add_argument("--shape", type=_shape, help="of a raw file, such as 1000,512")
-    describe.add_argument("--offset", type=int, default=0, help="bytes before a raw file's data")
-    describe.add_argument("--bins", type=_bins, default=16, help="bars of the histogram (16)")
-    describe.add_argument("--threads", type=_threads, help="default: every usable core")
-    describe.set_defaults(run=_run_describe, text=_describe.text)
+    describe.add_argument(
+        "--dtype", type=_dtype, help="a raw file of this dtype: '<f4', float32, or a record's list"
+    )
+    describe.add_argument("--shape", type=_arguments.shape, help="of a raw file, such as 1000,512")
+    describe.add_argument(
+        "--offset",
+        type=_arguments.whole(0, _arguments.MOST),
+        default=0,
+        help="bytes before a raw file's data",
+    )
+    describe.add_argument(
+        "--bins", type=_arguments.whole(1, 100), default=16, help="bars of the histogram (16)"
+    )
+    describe.add_argument(
+        "--threads", type=_arguments.whole(1, 1024), help="default: every usable core"
+    )
+    describe.set_defaults(run=_run_describe, text=_describe_text.text)
     info = commands.add_parser("info", help="version, SIMD targets, allocator, Python, caches")
     info.set_defaults(run=lambda args: _info.info(), text=_info.text)
     for command in (describe, info):
@@ -78,24 +79,32 @@ def _run_describe(args: argparse.Namespace) -> dict[str, Any]:
     if args.threads is not None:
         sf.set_num_threads(args.threads)
     raw = {} if args.dtype is None else {"shape": args.shape, "offset": args.offset}
+    if args.dtype is not None and args.offset == 0 and _is_npy(args.file):
+        raise ValueError(
+            f"{args.file!r} is a .npy file, which says its dtype and shape itself: leave --dtype "
+            "away. To read it as raw bytes, say with --offset where they begin"
+        )
     with sf.open(args.file, dtype=args.dtype, **raw) as a:
         return _describe.describe(a, args.file, bins=args.bins)
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.strip("()").split(",") if part.strip())
+def _is_npy(path: str) -> bool:
+    """Whether a file begins as .npy does; what cannot be read is left to sf.open to refuse."""
+    try:
+        # Only of a regular file: a pipe would lose what is read here.
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
 
 
-def _bins(text: str) -> int:
-    return _between(text, 1, 100)
-
-
-def _threads(text: str) -> int:
-    return _between(text, 1, 1024)
-
-
-def _between(text: str, low: int, high: int) -> int:
-    value = int(text)
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{value} is not between {low} and {high}")
-    return value
+def _dtype(text: str) -> sf.dtype:
+    """A name, or the list of a record's fields as Python writes it."""
+    try:
+        return sf.dtype(ast.literal_eval(text) if text.lstrip().startswith("[") else text)
+    except (TypeError, ValueError, SyntaxError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}. Write a record as \"[('time', '<f8'), ('value', '<f4', (3,))]\""
+        ) from None

@@ -22,6 +22,7 @@ from spanflow._progress import progress
 PACKAGE = "global-land-mask==1.0.0"
 ARCHIVE = "globe_combined_mask_compressed.npz"
 _MEMBERS = {"mask": 933_120_128, "lat": 172_928}  # bytes of the .npy inside the archive
+INSTALL = "python -m pip install 'spanflow[demo]' installs what the demo needs"
 _PIECE = 4 << 20
 
 
@@ -47,12 +48,22 @@ def land_mask(say: Callable[[str], None] = print) -> LandMask:
     folder = cache_folder()
     paths = {name: folder / f"land-mask-{name}.npy" for name in _MEMBERS}
     if not all(_complete(path, _MEMBERS[name]) for name, path in paths.items()):
-        folder.mkdir(parents=True, exist_ok=True)
-        archive = _archive(folder, say)
-        for name, path in paths.items():
-            say(f"unpacking {name}.npy ({_MEMBERS[name] / 1e6:,.1f} MB) into {folder}")
-            _unpack(archive, f"{name}.npy", path, _MEMBERS[name])
+        try:
+            _make(paths, folder, say)
+        except OSError as error:
+            raise DataError(
+                f"the data cannot be put into {folder} ({error.strerror or error}): make it "
+                "writable, or choose another place with XDG_CACHE_HOME"
+            ) from None
     return LandMask(paths["mask"], paths["lat"])
+
+
+def _make(paths: dict[str, Path], folder: Path, say: Callable[[str], None]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = _archive(folder, say)
+    for name, path in paths.items():
+        say(f"unpacking {name}.npy ({_MEMBERS[name] / 1e6:,.1f} MB) into {folder}")
+        _unpack(archive, f"{name}.npy", path, _MEMBERS[name])
 
 
 def _complete(path: Path, nbytes: int) -> bool:

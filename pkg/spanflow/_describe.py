@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import spanflow as sf
 from spanflow import _core
-from spanflow._info import size as bytes_text
+from spanflow._histogram import Bars, choose_edges
 from spanflow._progress import progress
 
 _BLOCK_BYTES = 4 << 20
+_WIDE_ELEMENTS = 1 << 16  # of a block at a time that are made float64; they stay in the cache
 _SAMPLE_BLOCKS = 64  # runs from which the edges of a histogram are chosen
 _SAMPLE_RUN = 1024  # elements of each
 _HISTOGRAM_WORK = 4 << 30  # bytes x edges; beyond it, only evenly spaced blocks go into the bars
@@ -29,7 +29,8 @@ def describe(a: Any, name: str, *, bins: int = 16) -> dict[str, Any]:
     """Shape, dtype, order, and per field count, min, max, mean, std, zeros, NaN, infinite, bars.
 
     `a` is an open Array. min, max, mean, std and the histogram are those of the finite elements;
-    what does not exist (the mean of nothing, the minimum of complex numbers) is None.
+    what does not exist (the mean of nothing, the minimum of complex numbers) is None. Moments are
+    computed in double precision, whatever the field's own is.
     """
     flat = _flatten(a)
     rows = max(1, _BLOCK_BYTES // max(a.itemsize, 1))
@@ -81,10 +82,11 @@ class _Field:
         self._min: Any = None
         self._max: Any = None
         self._moments = _Moments()
-        self._bars = _Bars([], 1)
+        self._bars = Bars([], False, 1)
         if self._real and flat.size:
-            edges = _edges(self._sample(flat), dtype.kind, bins)
-            self._bars = _Bars(edges, max(1, flat.nbytes * len(edges) // _HISTOGRAM_WORK))
+            edges, single = choose_edges(self._sample(flat), dtype, bins)
+            every = max(1, flat.nbytes * len(edges) // _HISTOGRAM_WORK)
+            self._bars = Bars(edges, single, every)
 
     def part_of(self, block: Any) -> Any:
         for name in self._path:
@@ -109,26 +111,48 @@ class _Field:
 
     def add(self, part: Any) -> None:
         self._count += part.size
-        if not self._numeric or part.size == 0:
-            return
-        if not self._real:
-            mean, var, nonzero = _core._reduce_many(part, (sf.mean, sf.var, sf.count_nonzero))
-            self._moments.add(part.size, mean, var)
-            self._zeros += part.size - nonzero
-            return
+        if self._real and part.size:
+            self._add_real(part)
+        elif self._numeric and part.size:
+            self._add_complex(part)
+
+    def _add_real(self, part: Any) -> None:
         if not part.c_contiguous:
             part = part.copy()  # a field of records: gathered once, read by every kernel
-        low, high, mean, var, nonzero = _core._reduce_many(part, _REAL)
+        low, high, nonzero = _core._reduce_many(part, _BOUNDS)
         self._zeros += part.size - nonzero
         if self._dtype.kind == "f" and not (math.isfinite(low) and math.isfinite(high)):
             part = self._without_special(part)
             if part.size == 0:
                 return
-            low, high, mean, var, nonzero = _core._reduce_many(part, _REAL)
+            low, high, nonzero = _core._reduce_many(part, _BOUNDS)
         self._min = low if self._min is None else min(self._min, low)
         self._max = high if self._max is None else max(self._max, high)
-        self._moments.add(part.size, mean, var)
+        self._add_moments(part)
         self._bars.add(part)
+
+    def _add_moments(self, part: Any) -> None:
+        if self._dtype.kind != "f" or part.itemsize == 8:
+            self._moments.add(part.size, *_core._reduce_many(part, _MOMENTS))
+            return
+        # A mean in float16 or float32 would be rounded, and the squares of a variance overflow.
+        flat = part.reshape(-1)
+        for first in range(0, flat.size, _WIDE_ELEMENTS):
+            wide = flat[first : first + _WIDE_ELEMENTS].astype("f8")
+            self._moments.add(wide.size, *_core._reduce_many(wide, _MOMENTS))
+
+    def _add_complex(self, part: Any) -> None:
+        self._zeros += part.size - sf.count_nonzero(part)
+        wide = part.astype("c16").reshape(-1)
+        pairs = wide.view("f8").reshape(-1, 2)
+        finite = sf.all(sf.absolute(pairs) < math.inf, axis=1)
+        if not sf.all(finite):
+            nan = sf.count_nonzero(sf.any(pairs != pairs, axis=1))
+            wide = wide[finite]
+            self._nan += nan
+            self._infinite += part.size - wide.size - nan
+        if wide.size:
+            self._moments.add(wide.size, *_core._reduce_many(wide, _MOMENTS))
 
     def _without_special(self, part: Any) -> Any:
         """Counts NaN and infinities; the elements that are neither."""
@@ -158,7 +182,8 @@ class _Field:
         return values
 
 
-_REAL = (sf.min, sf.max, sf.mean, sf.var, sf.count_nonzero)
+_BOUNDS = (sf.min, sf.max, sf.count_nonzero)
+_MOMENTS = (sf.mean, sf.var)
 
 
 def _plain(value: Any) -> Any:
@@ -188,131 +213,3 @@ class _Moments:
 
     def std(self) -> float | None:
         return math.sqrt(self._squares / self._n) if self._n else None
-
-
-def _edges(sample: list, kind: str, bins: int) -> list:
-    """Where one bar ends and the next begins, round numbers; the outer bars are open."""
-    if not sample:
-        return []
-    low, high = min(sample), max(sample)
-    if kind == "b":
-        return [1]
-    width = high / bins - low / bins
-    if width < 1e-300:  # all alike, or too small to divide
-        return []
-    size = 10 ** math.floor(math.log10(width))
-    for step in (factor * size for factor in (1, 2, 2.5, 5, 10, 20)):
-        if kind in "iu" and step != int(step):
-            continue
-        first, last = math.floor(low / step) + 1, math.floor(high / step)
-        if last - first + 1 < bins:
-            edges = [step * i for i in range(first, last + 1)]
-            return [int(e) if kind in "iu" else float(f"{e:.12g}") for e in edges]
-    return []
-
-
-class _Bars:
-    """Counts of a histogram, from every `every`-th block."""
-
-    def __init__(self, edges: list, every: int):
-        self._edges = edges
-        self._every = every
-        self._seen = 0
-        self._below = [0] * len(edges)
-        self._total = 0
-
-    def add(self, part: Any) -> None:
-        self._seen += 1
-        if (self._seen - 1) % self._every:
-            return
-        self._total += part.size
-        below = sf.empty(part.shape, "bool")
-        for i, edge in enumerate(self._edges):
-            if part.dtype.kind == "b":
-                self._below[i] += part.size - sf.count_nonzero(part)
-            else:
-                self._below[i] += sf.count_nonzero(sf.less(part, edge, out=below))
-
-    def result(self, low: Any, high: Any) -> dict[str, Any] | None:
-        """The bars from the smallest to the largest element of all."""
-        if low is None:
-            return None
-        bounds = [*self._below, self._total]
-        counts = [b - a for a, b in zip([0, *bounds], bounds, strict=False)]
-        inner = [edge for edge in self._edges if low < edge <= high]
-        first = len([edge for edge in self._edges if edge <= low])
-        kept = counts[first : first + len(inner) + 1]
-        return {"edges": [low, *inner, high], "counts": kept, "elements": self._total}
-
-
-def text(answer: dict[str, Any]) -> str:
-    """The same for people."""
-    elements, seconds = answer["elements"], answer["seconds"]
-    shape = "x".join(map(str, answer["shape"])) or "0-d"
-    speed = f", {answer['nbytes'] / seconds / 1e9:.1f} GB/s" if answer["nbytes"] >= 1 << 20 else ""
-    lines = [
-        answer["file"],
-        f"  shape   {shape}  ({elements:,} elements)",
-        f"  dtype   {answer['dtype']}",
-        f"  order   {answer['order']}",
-        f"  size    {bytes_text(answer['nbytes'])}, read in one pass of {seconds:.2f} s{speed}",
-    ]
-    for field in answer["fields"]:
-        lines += ["", *_field_lines(field)]
-    return "\n".join(lines)
-
-
-def _field_lines(field: dict[str, Any]) -> list[str]:
-    title = f"  {field['name']}  ({field['dtype']})" if field["name"] else "  elements"
-    if "mean" not in field:
-        return [f"{title}: no statistics for {field['dtype']}"]
-    lines = [title]
-    for pair in (("min", "max"), ("mean", "std"), ("zeros",), ("nan", "infinite")):
-        shown = [key for key in pair if field[key] or pair[0] not in ("nan", "zeros")]
-        if shown:
-            lines.append("    " + "".join(f"{key:<9}{_number(field[key]):<24}" for key in shown))
-    lines = [line.rstrip() for line in lines]
-    finite = field["count"] - field["nan"] - field["infinite"]
-    return lines + _histogram_lines(field["histogram"], field["dtype"], finite)
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, list):
-        return f"({_number(value[0])}, {_number(value[1])}j)"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.10g}"
-
-
-def _histogram_lines(histogram: dict[str, Any] | None, dtype: str, count: int) -> list[str]:
-    if histogram is None or not histogram["elements"]:
-        return []
-    edges, counts, total = histogram["edges"], histogram["counts"], histogram["elements"]
-    labels = _labels(edges, len(counts), dtype)
-    width = max(map(len, labels))
-    most = max(counts) or 1
-    note = [f"    bars of {total:,} elements, evenly spaced"] if total < count else []
-    return ["", *note] + [
-        f"    {label:>{width}}  {_bar(count / most):<32}  {count / total:6.2%}"
-        for label, count in zip(labels, counts, strict=True)
-    ]
-
-
-def _labels(edges: list, bars: int, dtype: str) -> list[str]:
-    if dtype == "bool":
-        return [str(bool(edge)) for edge in edges[:bars]]
-    if isinstance(edges[0], int):
-        lasts = [*(edge - 1 for edge in edges[1:bars]), edges[-1]]
-        pairs = zip(edges[:bars], lasts, strict=True)
-        return [f"{low:,}" if low == last else f"{low:,} to {last:,}" for low, last in pairs]
-    return [f"{edges[i]:.6g} to {edges[i + 1]:.6g}" for i in range(bars)]
-
-
-def _bar(share: float) -> str:
-    """Up to 32 characters; eighths of one where the terminal can show them."""
-    try:
-        "█▏".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return "#" * round(share * 32)
-    eighths = math.ceil(share * 256)
-    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]

@@ -51,7 +51,7 @@ def text(answer: dict[str, Any]) -> str:
         ("Python", f"{python['implementation']} {python['version']}, {build} build, GIL {gil}"),
         ("machine", f"{machine['system']} {machine['architecture']}, "
                     f"{size(machine['memory'])} of memory usable"),
-        ("caches", f"L1 data {size(caches[0])} · L2 {size(caches[1])} · last level "
+        ("caches", f"L1 data {size(caches[0])}, L2 {size(caches[1])}, last level "
                    f"{size(caches[2])}"),
         ("arrays", f"{size(answer['memory']['live_bytes'])} on the heap now, "
                    f"{size(answer['memory']['peak_bytes'])} at the peak, "

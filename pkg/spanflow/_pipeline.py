@@ -16,7 +16,16 @@ _UNITS: Final = {
     **{f"{p}ib": 1024 ** (i + 1) for i, p in enumerate("kmgt")},
 }
 _FOREIGN_KINDS: Final = "OUMm"  # of NumPy, which an Array cannot hold
-_MISSING: Final = object()
+
+
+class _Missing:
+    """Stands for an argument that was not given; help() shows it by its name."""
+
+    def __repr__(self) -> str:
+        return "<none>"
+
+
+_MISSING: Final = _Missing()
 
 
 class Rows:

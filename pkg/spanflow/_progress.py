@@ -66,7 +66,10 @@ def progress(title: str, total: float, *, unit: str = "") -> Iterator[Progress]:
         except ImportError:
             pass
         else:
-            columns = [rp.TextColumn("{task.description}"), rp.BarColumn(), rp.TaskProgressColumn()]
+            title_column = rp.TextColumn(
+                "{task.description}", markup=False
+            )  # [b] in a name is text
+            columns = [title_column, rp.BarColumn(), rp.TaskProgressColumn()]
             columns += [rp.TransferSpeedColumn()] if unit == "B" else []
             columns += [rp.TimeRemainingColumn()]
             console = rich.console.Console(stderr=True)

@@ -144,6 +144,54 @@ TEST(Record, RefusesFieldsOutsideAndTwice) {
   EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kF64), 0, {INT64_MAX, INT64_MAX}}}, 8).ok());
 }
 
+TEST(Record, SubArraysHaveAtMost64Dimensions) {
+  const auto with = [](size_t dimensions, int64_t extent) {
+    const std::vector<int64_t> shape(dimensions, extent);
+    return DType::MakeRecord({{"deep", DType(Kind::kI32), 0, shape}}, 4).TakeStatus();
+  };
+  EXPECT_TRUE(with(64, 1).ok());
+  EXPECT_EQ(with(65, 1).code(), Code::kValue);
+  EXPECT_NE(with(200, 1).message().find("'deep' has 200 dimensions; at most 64"),
+            std::string::npos);
+  std::string format = "(1";
+  for (int i = 0; i < 199; ++i) format += ",1";
+  EXPECT_FALSE(ParseFormat("T{" + format + ")<i:x:}", 4).ok());
+}
+
+TEST(Record, EmptySubArraysAreSmallAlongTheirOtherDimensions) {
+  const DType none = DType::Bytes(0);
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  EXPECT_TRUE(DType::MakeRecord({{"x", none, 0, {kHuge}}}, 0).ok());
+  EXPECT_FALSE(DType::MakeRecord({{"x", none, 0, {kHuge, 3}}}, 0).ok());
+  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kI8), 0, {0, kHuge, 3}}}, 0).ok());
+  EXPECT_FALSE(DType::MakeRecord({{"x", DType(Kind::kI8), 0, {kHuge, 3, 0}}}, 0).ok());
+}
+
+TEST(Record, NamesThatTheFormatCannotSpellMakeItBytes) {
+  for (const std::string& name : {std::string("a:b"), std::string(":"), std::string("a\0b", 3)}) {
+    const auto record = DType::MakeRecord({{name, DType(Kind::kI32), 0, {}}}, 4);
+    ASSERT_TRUE(record.ok());
+    EXPECT_STREQ(record->format(), "4s") << name;
+    EXPECT_EQ(record->fields()[0].name, name);
+    const auto outer = DType::MakeRecord({{"x", *record, 0, {}}}, 4);
+    EXPECT_STREQ(outer->format(), "T{4s:x:}");
+  }
+}
+
+TEST(DType, ItemsOfMoreThan2GiBAreRefused) {
+  EXPECT_EQ(ParseDTypeName("S2147483647")->Name(), "bytes17179869176");
+  for (const char* name : {"S2147483648", "|S2305843009213693952"}) {
+    const auto parsed = ParseDTypeName(name);
+    ASSERT_FALSE(parsed.ok()) << name;
+    EXPECT_EQ(parsed.status().code(), Code::kValue);
+    EXPECT_NE(parsed.status().message().find(name), std::string::npos);
+    EXPECT_NE(parsed.status().message().find("2147483647"), std::string::npos);
+  }
+  EXPECT_TRUE(DType::MakeRecord({}, kMaxItemBytes).ok());
+  EXPECT_FALSE(DType::MakeRecord({}, kMaxItemBytes + 1).ok());
+  EXPECT_FALSE(ParseFormat("2147483648s", 2147483648).ok());
+}
+
 TEST(Record, SwappedTwiceIsTheSame) {
   const auto record =
       DType::MakeRecord({{"x", DType(Kind::kF64), 0, {}}, {"y", DType(Kind::kU8), 8, {}}}, 9);

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <span>
+#include <stdexcept>
+#include <vector>
 
 namespace spanflow::base {
 namespace {
@@ -20,6 +23,15 @@ TEST(Dims, KeepsValuesBeyondTheInlineOnes) {
   EXPECT_EQ(assigned[63], 63);
   assigned = Dims{7};
   EXPECT_EQ(assigned, Dims{7});
+}
+
+TEST(Dims, MoreThan64AreNeverWritten) {
+  const std::vector<int64_t> many(65, 1);
+  EXPECT_EQ(Dims(std::span<const int64_t>(many).first(64)).size(), 64);
+  EXPECT_THROW(Dims{std::span<const int64_t>(many)}, std::length_error);
+  EXPECT_THROW(Dims(65, 1), std::length_error);
+  Dims full(64, 1);
+  EXPECT_THROW(full.push_back(1), std::length_error);
 }
 
 TEST(Layout, ContiguityIgnoresSizeOneAndEmptyDimensions) {
@@ -39,6 +51,13 @@ TEST(Layout, SizesThatDoNotFitAreRefused) {
   EXPECT_FALSE(CheckedBytes({0, INT64_MAX, INT64_MAX}, 4).ok());
   EXPECT_EQ(*CheckedBytes({0, 5}, 4), 0);
   EXPECT_EQ(*CheckedBytes({}, 4), 4);
+}
+
+TEST(Layout, ItemsWithoutBytesDoNotMakeSizesFit) {
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  EXPECT_EQ(*CheckedBytes({kHuge}, 0), 0);
+  EXPECT_FALSE(CheckedBytes({kHuge, 3}, 0).ok());  // the number of elements would not fit
+  EXPECT_FALSE(CheckedBytes({kHuge, 4}, 0).ok());
 }
 
 TEST(Layout, ExtentOfNegativeStrides) {

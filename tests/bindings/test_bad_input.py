@@ -1,5 +1,6 @@
 """Bad input: each gets a clear exception that names what was given, and nothing is lost."""
 
+import ctypes
 import os
 import struct
 import subprocess
@@ -101,6 +102,9 @@ BAD_FILES = {
         None,
     ),
     "huge itemsize": (npy(header("'|S9223372036854775807'", shape="(3,)"), DATA), ValueError, None),
+    "too wide": (npy(header("'|S2147483648'", shape="(0,)"), b""), ValueError, "2147483647"),
+    "no bytes but too many": (npy(header("'|S0'", shape="(4611686018427387904, 3)"), b""), ValueError, "too large"),
+    "padding that overflows": (npy(header("[('', '|V4', (4611686018427387904, 3))]"), DATA), ValueError, "too large"),
     "huge number in a code": (npy(header("'|S99999999999999999999999'"), DATA), TypeError, None),
     "nested records": (npy(header("[('x', " * 3000 + "'<f8'" + ")]" * 3000), DATA), ValueError, None),
 }  # fmt: skip
@@ -371,6 +375,26 @@ def test_save_refuses_and_keeps_the_old_file(tmp_path):
             sf.save(path, value)
         assert path.read_bytes() == before
         assert os.listdir(tmp_path) == ["a.npy"]
+
+
+def test_sub_arrays_of_too_many_dimensions():
+    inner = ctypes.c_int
+    for _ in range(65):
+        inner = inner * 1
+    record = type("Record", (ctypes.Structure,), {"_fields_": [("x", inner)]})
+    with pytest.raises((TypeError, ValueError), match="64"):
+        sf.asarray((record * 2)())
+    with pytest.raises(ValueError, match="200 dimensions; at most 64"):
+        sf.dtype([("x", "i4", (1,) * 200)])
+
+
+def test_save_refuses_what_open_would(tmp_path):
+    path = tmp_path / "a.npy"
+    sf.save(path, sf.arange(3))
+    for fields in ([(f"f{i}", "u1") for i in range(4097)], [("x" * 2**20, "u1")]):
+        with pytest.raises(ValueError, match="at most"):
+            sf.save(path, sf.zeros(2, fields))
+    assert sf.open(path).tolist() == [0, 1, 2]
 
 
 FULL_DISK = """

@@ -3,6 +3,7 @@
 import io
 import os
 import pathlib
+import signal
 import stat
 import struct
 import sys
@@ -267,6 +268,60 @@ def test_save_over_the_mapped_file_itself(tmp_path):
     sf.save(path, mapped[::-1])
     assert mapped[:3].tolist() == [0, 1, 2]  # the old file, as long as it is mapped
     assert sf.open(path)[:3].tolist() == [999, 998, 997]
+
+
+def test_names_that_no_format_can_spell(tmp_path):
+    """PEP 3118 ends a name at the next colon: consumers get bytes, not other fields."""
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([(1, 2.5)], [("a:x", "<i4"), ("c", "<f8")]))
+    ours = sf.open(path)
+    assert ours["a:x"].tolist() == [1]
+    assert ours.dtype.names == ("a:x", "c")
+    assert memoryview(ours).format == "12s"
+    assert sf.asarray(memoryview(ours)).tobytes() == ours.tobytes()
+    sf.save(path, ours)
+    assert np.load(path).dtype.names == ("a:x", "c")
+
+
+def test_padding_with_a_shape(tmp_path):
+    path = tmp_path / "a.npy"
+    values = np.arange(8, dtype="<i4")
+    text = "{'descr': [('a','<i4'),('','|V4',(2,)),('b','<i4')], 'fortran_order': False, 'shape': (2,)}"
+    path.write_bytes(npy_bytes(text, values.tobytes()))
+    assert sf.open(path)["b"].tolist() == np.load(path)["b"].tolist() == [3, 7]
+    dtype = sf.dtype([("a", "<i4"), ("", "|V4", (2,)), ("b", "<i4")])
+    assert dtype == sf.open(path).dtype and dtype.itemsize == 16
+
+
+def test_a_dangling_link_is_followed(tmp_path):
+    os.symlink("target.npy", tmp_path / "link.npy")
+    sf.save(tmp_path / "link.npy", sf.arange(3))
+    assert (tmp_path / "link.npy").is_symlink()
+    assert sf.open(tmp_path / "target.npy").tolist() == [0, 1, 2]
+
+
+class InterruptError(Exception):
+    pass
+
+
+def test_an_interrupted_save_keeps_the_old_file(tmp_path):
+    path = tmp_path / "a.npy"
+    sf.save(path, sf.arange(3))
+    large = np.broadcast_to(np.arange(1 << 10), (1 << 15, 1 << 10))  # 256 MiB, of 8 KiB
+
+    def interrupt(*_):
+        raise InterruptError
+
+    old = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(InterruptError):
+            sf.save(path, large)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert sf.open(path).tolist() == [0, 1, 2]
+    assert os.listdir(tmp_path) == ["a.npy"]
 
 
 # Modes.

@@ -1,6 +1,7 @@
 """`spanflow info` and the command itself."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,9 +9,9 @@ import spanflow as sf
 from spanflow import _info
 
 
-def run(*arguments):
+def run(*arguments, **options):
     command = [sys.executable, "-m", "spanflow", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def test_json():
@@ -31,6 +32,12 @@ def test_text():
     done = run("info")
     assert done.returncode == 0, done.stderr
     assert sf.simd.target() in done.stdout and sf.__version__ in done.stdout
+
+
+def test_text_without_unicode():
+    done = run("info", env={**os.environ, "PYTHONIOENCODING": "ascii:strict"})
+    assert done.returncode == 0, done.stderr
+    assert "\\x" not in done.stdout
 
 
 def test_version():

@@ -51,10 +51,11 @@ class Interrupted:
     stderr: str
 
 
-def interrupt(script, *args, delay=0.15, signals=1, timeout=30):
+def interrupt(script, *args, delay=0.15, signals=1, timeout=30, wait_for_caught=True):
     """Runs a script that calls `ready()`, sends SIGINT after `delay`, and waits for its end.
 
-    The script calls `caught()` in its `except KeyboardInterrupt`; then further signals follow.
+    The script calls `caught()` in its `except KeyboardInterrupt`; then further signals follow, or
+    without waiting for that.
     """
     command = [sys.executable, "-c", INTERRUPTIBLE + textwrap.dedent(script), *map(str, args)]
     pipe = subprocess.PIPE
@@ -66,7 +67,7 @@ def interrupt(script, *args, delay=0.15, signals=1, timeout=30):
         time.sleep(delay)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
-        line = process.stdout.readline() if signals > 1 else ""
+        line = process.stdout.readline() if signals > 1 and wait_for_caught else ""
         for _ in range(signals - 1):
             time.sleep(delay)
             process.send_signal(signal.SIGINT)

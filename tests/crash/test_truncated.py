@@ -127,6 +127,55 @@ def test_numpy_over_a_truncated_mapping_survives(tmp_path):
     )
 
 
+# Bytes of a mapping that come back to us through somebody else.
+VIEWS = {"memoryview": "sf.asarray(memoryview(a))", "numpy": "sf.asarray(np.asarray(a)[::-1])"}
+THROUGH = {
+    "sum": "b.sum()",
+    "again": "b.sum()",
+    "strided": "b[::2] * 2",
+    "save": "sf.save(file + '.copy', b)",
+    "save strided": "sf.save(file + '.copy', b[::2])",
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    "keep", [0, 4096, (1 << 20) + 121], ids=["none", "a page", "all but 7 bytes"]
+)
+def test_seen_through_a_foreign_view(keep, view, tmp_path):
+    pytest.importorskip("numpy")
+    foreign = SETUP.replace("import os", "import numpy as np, os").replace(
+        "        os.truncate(path, keep)\n        return a",
+        f"        b = {VIEWS[view]}\n        os.truncate(path, keep)\n        return b",
+    )
+    done = check(
+        foreign + RUN.replace("a = truncated", "b = truncated"),
+        tmp_path / "a.npy",
+        "r",
+        keep,
+        repr(THROUGH),
+    )
+    assert done.stdout.splitlines() == [f"{name}: told" for name in THROUGH]
+    assert not list(tmp_path.glob("*.copy*"))
+
+
+def test_faulthandler_before_a_buffer_is_asked_for(tmp_path):
+    """The consumer of a buffer runs without us: the guard must be in front when it gets it."""
+    check(
+        SETUP
+        + """
+    a = truncated(path, "r", 0)
+    import faulthandler
+    faulthandler.enable()
+    view = memoryview(a)
+    assert bytes(view[-1:]) == bytes(8)
+    sys.exit(7)
+    """,
+        tmp_path / "a.npy",
+        code=7,
+    )
+
+
 def test_a_file_that_grows_again(tmp_path):
     """Once lost, bytes may come back as zeros: an error was raised, and no later one is promised."""
     check(

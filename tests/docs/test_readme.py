@@ -1,5 +1,6 @@
 """The code in README.md and docs/ runs as it is written, and every link leads somewhere."""
 
+import pydoc
 import re
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_every_public_name_is_in_the_reference():
     reference = "".join(path.read_text() for path in ROOT.glob("docs/reference/*.md"))
     words = set(re.findall(r"\w+", reference))
     assert set(sf.__all__) - words - {"__version__"} == set()
+
+
+def test_help_shows_no_addresses():
+    import spanflow as sf
+
+    names = set(sf.__all__) - {"__version__"}
+    texts = [pydoc.render_doc(getattr(sf, name)) for name in sorted(names)]
+    assert [line for text in texts for line in text.splitlines() if "object at 0x" in line] == []
 
 
 def test_the_table_of_operations_is_the_registry():

@@ -153,6 +153,8 @@ TEST_F(NpyHeaderTest, SizesThatDoNotFit) {
   Refused(NpyBytes(HeaderText("[('x', '<f8', (9223372036854775807,))]", "()")), Code::kValue,
           {"too large"});
   Refused(NpyBytes(HeaderText("[('x', '|S9223372036854775807'), ('y', '<f8')]", "()")),
+          Code::kValue, {"at most 2147483647 bytes"});
+  Refused(NpyBytes(HeaderText("[('x', '|S1', (9223372036854775807,)), ('y', '<f8')]", "()")),
           Code::kValue, {"63 bits"});
 }
 

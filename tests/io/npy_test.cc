@@ -8,11 +8,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <vector>
 
 #include "../platform/temp_folder.h"
 #include "memory/heap.h"
 #include "npy_bytes.h"
+#include "platform/pages.h"
 
 namespace spanflow::io {
 namespace {
@@ -172,6 +174,27 @@ TEST_F(NpyTest, LostBytesAreNotSavedAsZeros) {
   EXPECT_EQ(folder_.FileCount(), 2);
 }
 
+TEST_F(NpyTest, SavingStopsWhenToldAndKeepsTheOldFile) {
+  ASSERT_TRUE(SaveNpy(Path(), Counting({3})).ok());
+  const View large = Counting({18 << 20});  // 72 MiB
+  const View strided = large.With(base::Layout{large.dtype(), {18 << 16, 15}, {64, 4}});
+  for (const View& view : {large, strided}) {
+    for (int asked = 1;; ++asked) {  // told to stop at the first question, the second, …
+      int questions = 0;
+      const base::Status status = SaveNpy(Path(), view, [&] { return ++questions == asked; });
+      if (asked > 1 && questions < asked) {
+        EXPECT_TRUE(status.ok()) << status.message();
+        EXPECT_GE(questions, 3);  // reserving, between transfers, before the name moves
+        break;
+      }
+      ASSERT_EQ(status.code(), Code::kCancelled);
+      ASSERT_EQ(Elements(Take(OpenNpy(Path(), MapMode::kRead))), (std::vector<int32_t>{0, 1, 2}));
+      ASSERT_EQ(folder_.FileCount(), 1);
+    }
+    ASSERT_TRUE(SaveNpy(Path(), Counting({3})).ok());
+  }
+}
+
 TEST_F(NpyTest, ClosedArraysAreRefused) {
   const View view = Counting({3});
   ASSERT_TRUE(view.block->Close().ok());
@@ -205,6 +228,59 @@ TEST_F(NpyTest, FileSizeLimitKeepsTheOldFile) {
   EXPECT_EQ(created.os_error(), EFBIG);
   EXPECT_EQ(Elements(Take(OpenNpy(Path(), MapMode::kRead))).size(), 5u);
   EXPECT_EQ(folder_.FileCount(), 1);
+}
+
+TEST_F(NpyTest, OldFileSurvivesWhenTheNewOneCannotBeMapped) {
+  ASSERT_TRUE(SaveNpy(Path(), Counting({5})).ok());
+  rlimit old_limit;
+  getrlimit(RLIMIT_AS, &old_limit);
+  std::ifstream statm("/proc/self/statm");
+  uint64_t pages = 0;
+  statm >> pages;
+  const rlimit limit{pages * static_cast<uint64_t>(platform::PageSize()) + (uint64_t{64} << 20),
+                     old_limit.rlim_max};
+  setrlimit(RLIMIT_AS, &limit);
+  const base::Status status = CreateNpy(Path(), DType(Kind::kU8), {200 << 20}).TakeStatus();
+  setrlimit(RLIMIT_AS, &old_limit);
+  EXPECT_EQ(status.os_error(), ENOMEM) << status.message();
+  EXPECT_EQ(Elements(Take(OpenNpy(Path(), MapMode::kRead))).size(), 5u);
+  EXPECT_EQ(folder_.FileCount(), 1);
+}
+
+TEST_F(NpyTest, RecordsThatCouldNotBeReadAreNotWritten) {
+  const auto with = [](int count, int64_t step, size_t name) {
+    std::vector<base::Field> fields;
+    for (int i = 0; i < count; ++i) {
+      std::string text = std::to_string(i);
+      text.resize(std::max(text.size(), name), 'x');
+      fields.push_back({std::move(text), DType(Kind::kU8), i * step, {}});
+    }
+    View view;
+    view.layout =
+        *base::Layout::Contiguous(*DType::MakeRecord(std::move(fields), count * step), {0});
+    return view;
+  };
+  for (const int64_t step : {1, 2}) {  // without and with gaps
+    ASSERT_TRUE(SaveNpy(Path(), with(4096, step, 1)).ok());
+    EXPECT_EQ(Take(OpenNpy(Path(), MapMode::kRead)).dtype().fields().size(), 4096u);
+  }
+  const base::Status many = SaveNpy(Path(), with(4097, 1, 1));
+  EXPECT_EQ(many.code(), Code::kValue);
+  EXPECT_NE(many.message().find("4097 fields; at most 4096"), std::string::npos) << many.message();
+  const base::Status longer = SaveNpy(Path(), with(2, 1, 600000));
+  EXPECT_EQ(longer.code(), Code::kValue);
+  EXPECT_NE(longer.message().find("1048576"), std::string::npos) << longer.message();
+  EXPECT_EQ(Take(OpenNpy(Path(), MapMode::kRead)).dtype().fields().size(), 4096u);
+}
+
+TEST_F(NpyTest, PaddingMayHaveAShape) {
+  const std::string elements("\1\0\0\0--------\2\0\0\0", 16);
+  folder_.Write(
+      "a.npy",
+      NpyBytes(HeaderText("[('a', '<i4'), ('', '|V4', (2,)), ('b', '<i4')]", "(1,)"), elements));
+  const View view = Take(OpenNpy(Path(), MapMode::kRead));
+  EXPECT_EQ(view.dtype().itemsize(), 16);
+  EXPECT_EQ(view.dtype().FindField("b")->offset, 12);
 }
 
 TEST_F(NpyTest, WhereNothingCanBeSaved) {

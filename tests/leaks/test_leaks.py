@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 import sysconfig
+import time
 import weakref
 
 import pytest
@@ -273,7 +274,7 @@ def resident():
 def settle():
     # While another thread collects, gc.collect does nothing; and a joined thread is still listed for
     # a moment.
-    for _ in range(200):
+    for _ in range(4000):
         if gc.collect() == 0 and len(os.listdir("/proc/self/task")) <= POOL:
             break
         time.sleep(0.005)
@@ -368,7 +369,10 @@ ENDS = {
     "failed": "fails(sf.Pipeline(sf.read(owner, rows=3)).map(sf.add, sf.zeros(2)).run().__next__)",
     "operand": "next(sf.Pipeline([[0] * 9] * 99).map(sf.add, sf.asarray(owner)).run(threads=3))",
     "reduced": "rows.reduce(sf.sum, threads=3)",
-    "cycle": "cycle = [rows.map(len).run(threads=3)]; cycle.append(cycle); del cycle; gc.collect()",
+    "cycle": (
+        "cycle = [rows.map(len).run(threads=3)]; cycle.append(cycle)\n"
+        "run = weakref.ref(cycle[0]); del cycle; collect(run)"
+    ),
 }
 
 
@@ -380,10 +384,27 @@ def test_what_a_run_borrowed_is_free(name):
         with pytest.raises(ValueError):
             call()
 
+    def collect(reference):
+        """Not while another thread collects, or one of the run is inside a call."""
+        end = time.monotonic() + 20
+        while reference() is not None and time.monotonic() < end:
+            gc.collect()
+            time.sleep(0.001)
+
     for _ in range(20):
         owner = bytearray(9)
         rows = sf.Pipeline(sf.read(owner, rows=1))
-        exec(ENDS[name], {"sf": sf, "gc": gc, "owner": owner, "rows": rows, "fails": fails})
+        exec(
+            ENDS[name],
+            {
+                "sf": sf,
+                "weakref": weakref,
+                "owner": owner,
+                "rows": rows,
+                "fails": fails,
+                "collect": collect,
+            },
+        )
         del rows
         owner.append(0)  # BufferError while anybody has its buffer
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <thread>
 #include <vector>
@@ -114,6 +115,27 @@ TEST(RecyclerThreads, EveryBlockHasOneOwner) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_LE(cache.bytes(), 64 << 10);
+}
+
+// Between two looks at the limit it may have become 0 and the cache empty.
+TEST_F(RecyclerTest, TheLimitMayChangeWhileMemoryComesBack) {
+  Recycler cache(10 * kMiB, [](std::byte*) {});
+  std::atomic<bool> stop{false};
+  std::thread changer([&] {
+    for (int i = 0; !stop.load(); ++i) {
+      cache.SetLimit(i % 2 == 0 ? 0 : 10 * kMiB);
+      for (int wait = i % 61; wait > 0 && !stop.load(); --wait) {  // never in step with the other
+      }
+    }
+  });
+  for (int64_t i = 1; i <= 3000000; ++i) {
+    cache.Put(Fake(i), kMiB);
+    ASSERT_GE(cache.bytes(), 0);
+  }
+  stop = true;
+  changer.join();
+  cache.Trim();
+  EXPECT_EQ(cache.bytes(), 0);
 }
 
 }  // namespace

@@ -271,10 +271,13 @@ TEST(Errors, AtTheEndAndAsExceptions) {
 
 TEST(Errors, CarryTheExceptionObjectAndUrgentOnesDoNotWait) {
   for (bool urgent : {false, true}) {
-    std::atomic<bool> release{false};
+    std::atomic<bool> release{false}, thrown{false};
     auto stage =
         std::make_shared<FunctionStage>("stage", Mode::kParallel, [&](Item item, Context& context) {
-          if (NumberIn(item) == 3) return context.Throw(std::make_unique<Number>(77), urgent);
+          if (NumberIn(item) == 3) {
+            thrown = true;
+            return context.Throw(std::make_unique<Number>(77), urgent);
+          }
           if (NumberIn(item) == 2 && urgent) {
             while (!release) std::this_thread::sleep_for(milliseconds(1));
           }
@@ -282,7 +285,7 @@ TEST(Errors, CarryTheExceptionObjectAndUrgentOnesDoNotWait) {
           return Status::Ok();
         });
     auto run = StartOrDie(Chain(std::make_shared<Counter>(100), {stage}, 4), {3});
-    std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_TRUE(ComesTrue([&thrown] { return thrown.load(); }));
     const Outcome outcome = Drain(*run);
     ASSERT_EQ(outcome.end, Delivery::Kind::kFailed);
     EXPECT_EQ(NumberIn(outcome.error->exception), 77);
@@ -325,7 +328,7 @@ TEST(Stopping, LeavesNoThreadAndNoItem) {
       other.join();
     }
     run = nullptr;
-    EXPECT_TRUE(ComesTrue([before] { return ThreadsOfProcess() == before; }));
+    EXPECT_TRUE(ComesTrue([before] { return ThreadsOfProcess() <= before; }));
     EXPECT_EQ(live_numbers.load(), static_cast<int64_t>(kept.size()));
   }
 }
@@ -374,13 +377,15 @@ TEST(Credits, ASlowConsumerFindsNoMoreThanPrefetchWaiting) {
   }
 }
 
-TEST(Credits, MemoryIsAPromise) {
+class MemoryIsAPromise : public testing::TestWithParam<Mode> {};
+
+TEST_P(MemoryIsAPromise, WhateverAStageMakesOfIt) {
   // Items of 1000 bytes that a stage makes 20 times larger, 3 threads, 30,000 bytes allowed: never
   // more than that and one large item for each thread.
   for (microseconds pause : {microseconds(0), microseconds(200)}) {
     for (Mode source : {Mode::kParallel, Mode::kSerialInOrder}) {
       auto expand = std::make_shared<FunctionStage>(
-          "expand", Mode::kParallel,
+          "expand", GetParam(),
           [](Item item, Context& context) {
             auto large = std::make_unique<Number>(NumberIn(item), 20000);
             large->credit = Credit::Take(context.budget(), 20000);
@@ -401,6 +406,50 @@ TEST(Credits, MemoryIsAPromise) {
       EXPECT_EQ(stats.bytes, 0);
     }
   }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MemoryIsAPromise, testing::ValuesIn(kModes));
+
+TEST(Credits, TokensThatWaitForTheirTurnKeepThePromise) {
+  // Fifty small items wait before a serial stage that makes each 20 times larger. Their turn comes
+  // from the one before, at once, and must not come before there is memory.
+  for (Mode mode : {Mode::kSerialInOrder, Mode::kSerialOutOfOrder}) {
+    std::atomic<bool> go_on{false};
+    auto expand = std::make_shared<FunctionStage>(
+        "expand", mode,
+        [&go_on](Item item, Context& context) {
+          while (!go_on) std::this_thread::sleep_for(milliseconds(1));
+          auto large = std::make_unique<Number>(NumberIn(item), 20000);
+          large->credit = Credit::Take(context.budget(), 20000);
+          item = nullptr;
+          context.Emit(std::move(large));
+          return Status::Ok();
+        },
+        nullptr, true);
+    auto run = StartOrDie(
+        Chain(std::make_shared<Counter>(300, CounterOptions{Mode::kParallel, 1}), {expand}, 50),
+        {3, 30000});
+    EXPECT_TRUE(ComesTrue([&run] { return run->Stats().tokens >= 50; }));
+    go_on = true;
+    std::this_thread::sleep_for(milliseconds(20));
+    EXPECT_EQ(Drain(*run).values.size(), 300u);
+    EXPECT_LE(run->Stats().bytes_peak, 30000 + 3 * 20001);
+  }
+}
+
+TEST(Credits, DroppedItemsMakeRoomWithoutTheConsumer) {
+  // Ten tokens may be alive. The consumer takes the first; the other nine turn out to be empty in
+  // the same step as it asks for the next.
+  std::atomic<int> seen{0};
+  auto stage =
+      std::make_shared<FunctionStage>("filter", Mode::kParallel, [&](Item item, Context& context) {
+        ++seen;
+        if (NumberIn(item) % 10 == 0) context.Emit(std::move(item));
+        return Status::Ok();
+      });
+  auto run = StartOrDie(Chain(std::make_shared<Counter>(50), {stage}, 9), {1});
+  EXPECT_TRUE(ComesTrue([&seen] { return seen == 10; }));
+  EXPECT_EQ(Drain(*run).values, (std::vector<int64_t>{0, 10, 20, 30, 40}));
 }
 
 TEST(Credits, AConsumerThatKeepsItemsSlowsTheRunButNeverStopsIt) {
@@ -495,8 +544,8 @@ TEST(Run, AnItemThatIsSlowAmongTinyOnesDoesNotHoldTheOthersBack) {
   });
   auto run = StartOrDie(Chain(std::make_shared<Counter>(2100), {stage}), {2});
   EXPECT_EQ(Drain(*run).values.size(), 2100u);
-  ASSERT_EQ(slow.size(), 2u);
-  for (const auto& [thread, items] : slow) EXPECT_GE(items, 10);
+  ASSERT_GE(slow.size(), 2u);
+  for (const auto& [thread, items] : slow) EXPECT_LE(items, 90);
 }
 
 TEST(Run, IdleThreadsSleep) {

@@ -1,5 +1,6 @@
 """One execution of a pipeline: its life, its limits, its statistics, and that nothing is left."""
 
+import contextlib
 import gc
 import os
 import threading
@@ -48,6 +49,9 @@ def slowly(x):
 def test_leaving_the_block_ends_the_threads():
     with sf.Pipeline(range(10_000)).map(slowly).run(threads=4) as run:
         assert next(run) == 0
+        end = time.monotonic() + 5  # a thread has its name a moment after its start
+        while run_threads() < 3 and time.monotonic() < end:
+            time.sleep(0.001)
         assert run_threads() >= 3
     assert no_threads_within()
     with pytest.raises(sf.PipelineError, match="cancelled"):
@@ -92,8 +96,9 @@ def test_a_failed_run_ends():
     with pytest.raises(ValueError, match="0"):
         next(run)
     assert no_threads_within()
-    array.close()
     assert list(run) == []
+    del run
+    array.close()
 
 
 def test_abandoned_runs_are_collected():
@@ -122,6 +127,32 @@ def test_a_run_in_a_cycle_is_collected():
         time.sleep(0.005)
     assert reference() is None
     assert no_threads_within()
+
+
+def test_an_error_that_leads_back_to_its_run_is_collected():
+    """The consumer works on later items too: the traceback of one that fails holds its frame."""
+
+    def consume():
+        failed = []
+
+        def fail(x):
+            if x < 20:
+                return x
+            failed.append(x)
+            raise LookupError(x)
+
+        run = sf.Pipeline(range(1000)).map(fail).run(threads=1)
+        while not failed:
+            next(run)
+        references.append(weakref.ref(run))
+
+    references = []
+    for _ in range(50):
+        with contextlib.suppress(LookupError):  # the item that was asked for itself
+            consume()
+    assert references
+    gc.collect()
+    assert not any(reference() for reference in references)
 
 
 def test_a_loop_that_breaks():
@@ -217,7 +248,10 @@ def test_prefetch_bounds_what_runs_ahead():
 
     with sf.Pipeline(range(1000)).map(note).prefetch(3).run(threads=2) as run:
         next(run)
-        time.sleep(0.1)
+        end = time.monotonic() + 5
+        while len(made) < 2 and time.monotonic() < end:
+            time.sleep(0.001)
+        time.sleep(0.05)
         assert 2 <= len(made) <= 1 + 3 + 2
         assert run.stats()["tokens_peak"] <= 3 + 2
 
@@ -348,18 +382,22 @@ def test_native_stages_never_attach():
 
 def test_statistics_from_another_thread():
     run = sf.Pipeline(range(500)).map(slowly).run(threads=2)
-    seen = []
+    seen, stop = [], threading.Event()
 
     def watch():
-        while not seen or seen[-1] < 500:
+        while not stop.is_set():
             seen.append(run.stats()["delivered"])
             time.sleep(0.005)
 
     thread = threading.Thread(target=watch)
     thread.start()
-    list(run)
-    thread.join()
-    assert seen == sorted(seen) and len(set(seen)) > 3
+    try:
+        for _ in run:
+            time.sleep(0)
+    finally:
+        stop.set()
+        thread.join()
+    assert seen == sorted(seen) and seen[-1] <= 500 == run.stats()["delivered"]
 
 
 def test_repr_and_type():

@@ -22,7 +22,7 @@ base::Status Put(AtomicFile& atomic, const std::string& text) {
 base::Status Replace(const std::string& path, const std::string& text) {
   SPANFLOW_ASSIGN(AtomicFile atomic, AtomicFile::Create(path));
   SPANFLOW_TRY(Put(atomic, text));
-  return std::move(atomic).Commit().TakeStatus();
+  return std::move(atomic).Commit();
 }
 
 mode_t ModeOf(const std::string& path) {
@@ -41,6 +41,44 @@ TEST(AtomicFile, OldContentsStayUntilCommit) {
   ASSERT_TRUE(std::move(*atomic).Commit().ok());
   EXPECT_EQ(TempFolder::Read(path), "new contents");
   EXPECT_EQ(folder.FileCount(), 1);
+}
+
+TEST(AtomicFile, ToldToStopItKeepsTheOldFile) {
+  const TempFolder folder;
+  const std::string path = folder.Write("a", "old");
+  {
+    auto atomic = AtomicFile::Create(path);
+    ASSERT_TRUE(atomic.ok());
+    ASSERT_TRUE(Put(*atomic, "new").ok());
+    EXPECT_EQ(std::move(*atomic).Commit([] { return true; }).code(), base::Code::kCancelled);
+  }
+  EXPECT_EQ(TempFolder::Read(path), "old");
+  EXPECT_EQ(folder.FileCount(), 1);
+}
+
+TEST(AtomicFile, LinksWhoseTargetIsMissingAreFollowed) {
+  const TempFolder folder;
+  const std::string link = folder.Path("link"), second = folder.Path("second");
+  ASSERT_EQ(symlink("second", link.c_str()), 0);  // relative to the link, not to where we are
+  ASSERT_EQ(symlink(folder.Path("target").c_str(), second.c_str()), 0);
+  ASSERT_TRUE(Replace(link, "made").ok());
+  struct stat info;
+  ASSERT_EQ(lstat(link.c_str(), &info), 0);
+  EXPECT_TRUE(S_ISLNK(info.st_mode));
+  EXPECT_EQ(TempFolder::Read(folder.Path("target")), "made");
+  ASSERT_TRUE(Replace(link, "again").ok());
+  EXPECT_EQ(TempFolder::Read(folder.Path("target")), "again");
+  EXPECT_EQ(folder.FileCount(), 3);
+}
+
+TEST(AtomicFile, LinksThatLeadNowhereAreRefused) {
+  const TempFolder folder;
+  const std::string link = folder.Path("link");
+  ASSERT_EQ(symlink("no/such/folder", link.c_str()), 0);
+  EXPECT_EQ(Replace(link, "x").os_error(), ENOENT);
+  ASSERT_EQ(symlink("circle", folder.Path("circle").c_str()), 0);
+  EXPECT_EQ(Replace(folder.Path("circle"), "x").os_error(), ELOOP);
+  EXPECT_EQ(folder.FileCount(), 2);
 }
 
 TEST(AtomicFile, WithoutCommitNothingIsLeftBehind) {

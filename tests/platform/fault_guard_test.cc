@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -473,6 +475,121 @@ TEST_F(FaultGuardDeathTest, HandlerThatMendsItsOwnMappingKeepsWorking) {
         _exit(7);
       },
       ::testing::ExitedWithCode(7), "");
+}
+
+// As libraries look whether memory can be read: the handler jumps out and never returns.
+sigjmp_buf way_out;
+void JumpOut(int, siginfo_t*, void*) { siglongjmp(way_out, 1); }
+
+bool CanBeRead(const volatile char* address) {
+  if (sigsetjmp(way_out, 1) != 0) return false;
+  static_cast<void>(*address);
+  return true;
+}
+
+TEST_F(FaultGuardDeathTest, HandlerThatJumpsOutMayDoSoForEver) {
+  EXPECT_EXIT(
+      {
+        Start();
+        Install(JumpOut, SA_SIGINFO);
+        const TempFolder folder;
+        const Mapping mapping(folder, "a", 2);
+        const volatile char* gone = Unguarded(folder);
+        for (int i = 0; i < 100; ++i) {
+          if (CanBeRead(gone)) _exit(1);
+        }
+        _exit(7);
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+
+// What the handler left behind when it jumped out is forgotten at the next fault of our own.
+TEST_F(FaultGuardDeathTest, RaisingAfterAJumpReachesTheHandler) {
+  EXPECT_EXIT(
+      {
+        Start();
+        Install(JumpOut, SA_SIGINFO);
+        const TempFolder folder;
+        Mapping mapping(folder, "a", 2);
+        mapping.Truncate(0);
+        if (CanBeRead(Unguarded(folder)) || mapping.At(1) != 0) _exit(1);
+        if (sigsetjmp(way_out, 1) != 0) _exit(7);
+        raise(SIGBUS);
+        _exit(2);
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+
+#if defined(__x86_64__)
+// `movzbl (%rdi), %eax` as three bytes: the handler steps over it.
+__attribute__((naked, noinline)) int ReadOrSkip(const volatile char*) {
+  asm("movzbl (%rdi), %eax\n\tret");
+}
+void StepOver(int, siginfo_t*, void* context) {
+  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP] += 3;
+}
+
+TEST_F(FaultGuardDeathTest, HandlerThatMovesTheProgramCounterMayDoSoForEver) {
+  EXPECT_EXIT(
+      {
+        Start();
+        Install(StepOver, SA_SIGINFO);
+        const TempFolder folder;
+        const Mapping mapping(folder, "a", 2);
+        const volatile char* gone = Unguarded(folder);
+        for (int i = 0; i < 100; ++i) ReadOrSkip(gone);
+        _exit(7);
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+#endif
+
+void ExitIfUsr1IsBlocked(int, siginfo_t*, void*) {
+  sigset_t blocked;
+  pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+  _exit(sigismember(&blocked, SIGUSR1) == 1 ? 7 : 1);
+}
+
+TEST_F(FaultGuardDeathTest, HandlersAreToldApartByTheirMasks) {
+  EXPECT_EXIT(
+      {
+        Start();
+        Install(ExitIfUsr1IsBlocked, SA_SIGINFO);
+        const TempFolder folder;
+        const Mapping mapping(folder, "a", 2);
+        struct sigaction action = {};
+        action.sa_sigaction = ExitIfUsr1IsBlocked;
+        action.sa_flags = SA_SIGINFO;
+        sigaddset(&action.sa_mask, SIGUSR1);
+        sigaction(SIGBUS, &action, nullptr);
+        EnsureFaultGuard();
+        _exit(*Unguarded(folder));
+      },
+      ::testing::ExitedWithCode(7), "");
+}
+
+TEST(GuardedRange, KnowsTheMappingAroundForeignBytes) {
+  const TempFolder folder;
+  Mapping mapping(folder, "a", 8, false, /*skip=*/100);
+  const GuardedRange inside(mapping.base() + PageSize(), PageSize());
+  const GuardedRange empty(mapping.base() + PageSize(), 0);
+  const GuardedRange beyond(mapping.base() + PageSize(), 8 * PageSize());
+  std::byte local[8] = {};
+  EXPECT_TRUE(inside.guarded());
+  EXPECT_FALSE(empty.guarded());
+  EXPECT_FALSE(beyond.guarded());
+  EXPECT_FALSE(GuardedRange(local, 8).guarded());
+  EXPECT_EQ(inside.faults(), 0u);
+  mapping.Truncate(8 * PageSize() - 1);  // inside the last page: no signal tells
+  EXPECT_EQ(inside.faults(), 1u);
+  EXPECT_EQ(inside.faults(), 1u);
+  mapping.Truncate(PageSize());
+  EXPECT_EQ(mapping.At(5), 0);
+  EXPECT_EQ(inside.faults(), 2u);
+  EXPECT_EQ(mapping.guard.faults(), 2u);
+  EXPECT_EQ(empty.faults() + beyond.faults(), 0u);
+  mapping.guard.Unwatch();
+  EXPECT_EQ(inside.faults(), 0u);  // nobody knows any more
 }
 
 }  // namespace

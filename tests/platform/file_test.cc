@@ -4,13 +4,29 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 
 #include "temp_folder.h"
+
+namespace {
+
+// Stands for a file system that starts over at every signal, under a timer that leaves it time for
+// so many bytes.
+int64_t longest_undisturbed = INT64_MAX;
+int interruptions = 0;
+
+}  // namespace
+
+extern "C" int posix_fallocate(int descriptor, off_t offset, off_t nbytes) {
+  if (nbytes > longest_undisturbed) return ++interruptions > 1000 ? EDEADLK : EINTR;
+  return fallocate(descriptor, 0, offset, nbytes) == 0 ? 0 : errno;
+}
 
 namespace spanflow::platform {
 namespace {
@@ -25,7 +41,6 @@ TEST(File, ReadsWhatIsThereAndKnowsItsSize) {
   const auto file = File::Open(path, OpenMode::kRead);
   ASSERT_TRUE(file.ok());
   EXPECT_EQ(*file->Size(), 10);
-  EXPECT_EQ(file->SizeOrMinusOne(), 10);
   std::byte buffer[8];
   EXPECT_EQ(*file->ReadAt(7, buffer, 8), 3);  // only the end is short
   EXPECT_EQ(std::memcmp(buffer, "789", 3), 0);
@@ -57,6 +72,44 @@ TEST(File, FifoWithoutAWriterIsRefusedAtOnce) {
   ASSERT_FALSE(file.ok());
   EXPECT_EQ(file.status().os_error(), EINVAL);
   EXPECT_NE(file.status().message().find("FIFO"), std::string::npos);
+}
+
+TEST(File, TheWriterOfAFifoIsNotDisturbed) {
+  const TempFolder folder;
+  const std::string path = folder.Path("fifo");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const pid_t writer = fork();
+  if (writer == 0) {
+    signal(SIGPIPE, SIG_DFL);
+    const int end = open(path.c_str(), O_WRONLY);  // waits for a reader
+    usleep(200000);
+    _exit(write(end, "data", 4) == 4 ? 0 : 1);
+  }
+  usleep(200000);
+  EXPECT_EQ(File::Open(path, OpenMode::kRead).status().os_error(), EINVAL);
+  usleep(500000);
+  int status = -1;
+  ASSERT_EQ(waitpid(writer, &status, WNOHANG), 0) << "it wrote to us, and died of it";
+  const int reader = open(path.c_str(), O_RDONLY);  // the one that it waited for
+  char text[4] = {};
+  EXPECT_EQ(read(reader, text, 4), 4);
+  close(reader);
+  ASSERT_EQ(waitpid(writer, &status, 0), writer);
+  EXPECT_EQ(status, 0);
+}
+
+TEST(File, TooManyOpenFilesSaysWhatToDo) {
+  const TempFolder folder;
+  const std::string path = folder.Write("data", "x");
+  rlimit old_limit;
+  getrlimit(RLIMIT_NOFILE, &old_limit);
+  const rlimit limit{3, old_limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const base::Status status = File::Open(path, OpenMode::kRead).TakeStatus();
+  setrlimit(RLIMIT_NOFILE, &old_limit);
+  EXPECT_EQ(status.os_error(), EMFILE);
+  EXPECT_NE(status.message().find("close()"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("ulimit -n"), std::string::npos);
 }
 
 TEST(File, DeviceIsRefused) {
@@ -95,6 +148,26 @@ TEST(File, ReserveMakesBlocksNotHoles) {
   ASSERT_EQ(fstat(file->descriptor(), &info), 0);
   EXPECT_EQ(info.st_size, 1 << 20);
   EXPECT_GE(info.st_blocks * 512, 1 << 20);
+}
+
+TEST(File, ReserveEndsAlthoughSignalsComeAllTheTime) {
+  const TempFolder folder;
+  auto file = File::Open(folder.Write("data", ""), OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok());
+  longest_undisturbed = 2 << 20;
+  const base::Status status = file->Reserve(int64_t{100} << 20);
+  longest_undisturbed = INT64_MAX;
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(*file->Size(), int64_t{100} << 20);
+  EXPECT_LT(interruptions, 100);
+}
+
+TEST(File, ReserveStopsWhenTold) {
+  const TempFolder folder;
+  auto file = File::Open(folder.Write("data", ""), OpenMode::kReadWrite);
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->Reserve(1 << 20, [] { return true; }).code(), base::Code::kCancelled);
+  EXPECT_TRUE(file->Reserve(1 << 20, [] { return false; }).ok());
 }
 
 TEST(File, WritingToAReadOnlyDescriptorIsAnOsError) {

@@ -75,7 +75,10 @@ TEST(ParallelFor, UsesAsManyThreadsAsAsked) {
           const int now = ++running;
           for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
           }
-          std::this_thread::sleep_for(milliseconds(5));
+          // Until all are here, as long as that takes.
+          for (int wait = 0; most < limit && wait < 5000; ++wait) {
+            std::this_thread::sleep_for(milliseconds(1));
+          }
           --running;
           const std::lock_guard lock(mutex);
           ids.insert(std::this_thread::get_id());
@@ -167,9 +170,14 @@ TEST(Fork, TheChildHasAPoolThatWorks) {
       std::set<std::thread::id> ids;
       ParallelFor(30, 1, [&](int64_t begin, int64_t) {
         sum += begin;
-        std::this_thread::sleep_for(milliseconds(1));
-        const std::lock_guard lock(mutex);
-        ids.insert(std::this_thread::get_id());
+        for (int wait = 0; wait < 5000; ++wait) {  // until all three are here
+          {
+            const std::lock_guard lock(mutex);
+            ids.insert(std::this_thread::get_id());
+            if (ids.size() == 3) break;
+          }
+          std::this_thread::sleep_for(milliseconds(1));
+        }
       });
       _exit(sum == 435 && ids.size() == 3 ? 0 : 1);
     }

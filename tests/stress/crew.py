@@ -19,10 +19,12 @@ class Crew:
     def _work(self, function, number):
         self.barrier.wait()
         try:
-            while not self.stop.is_set():
+            while True:
                 if function(number) is False:
                     return
                 self.rounds[number] += 1
+                if self.stop.is_set():
+                    return
         except BaseException as error:
             self.errors.append(error)
             self.stop.set()

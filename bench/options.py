@@ -1,0 +1,49 @@
+"""The options of `setup.py bench`. Standard library only: the front door reads them first."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+SUITES = ("array.elementwise", "memory.mapped", "bindings.small_calls", "pipeline.per_item")
+# What the asked figures are asked for; with other sizes they are shown and not judged.
+ASKED = {"elements": 32 << 20, "mapped_bytes": 2 << 30, "threads": 2}
+
+
+def parser(prog="bench/run.py"):
+    found = argparse.ArgumentParser(
+        prog=prog,
+        description="Measures spanflow against NumPy and shows what was asked and what is seen.",
+        allow_abbrev=False,
+    )
+    found.add_argument("--all", action="store_true", help="also rows that nothing was asked of")
+    found.add_argument(
+        "--only", nargs="+", type=suite, metavar="NAME", help=f"suites of {', '.join(SUITES)}"
+    )
+    for name, default, most, about in (
+        ("--threads", None, 1024, "threads per call (default: usable cores)"),
+        ("--elements", ASKED["elements"], 1 << 40, "float32 per array (32 Mi)"),
+        ("--mapped-bytes", ASKED["mapped_bytes"], 1 << 50, "mapped file (2 GiB)"),
+        ("--slow-rounds", 5, 1000, "rounds of what takes seconds"),
+    ):
+        found.add_argument(name, type=up_to(most), default=default, metavar="N", help=about)
+    found.add_argument("--scratch", default=tempfile.gettempdir(), help="where files are mapped")
+    results = Path(__file__).resolve().parents[1] / "build" / "bench"
+    found.add_argument("--out", type=Path, default=results, help="results")
+    return found
+
+
+def suite(word):
+    if any(word in name for name in SUITES):
+        return word
+    raise argparse.ArgumentTypeError(f"{word!r} is in none of {', '.join(SUITES)}")
+
+
+def up_to(most):
+    def number(text):
+        if text.isdecimal() and 1 <= int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(
+            f"it must be a whole number from 1 to {most}, got {text!r}"
+        )
+
+    return number
