@@ -31,6 +31,7 @@ class Mask {
     return chunk + 1 == chunks() ? size_ : (chunk + 1) * kChunk;
   }
   int64_t before(int64_t chunk) const { return before_[static_cast<size_t>(chunk)]; }
+  int64_t count_of(int64_t chunk) const { return before(chunk + 1) - before(chunk); }
   int64_t count() const { return before_.back(); }
 
  private:

@@ -1,6 +1,7 @@
 #include "array/select.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "array/assign.h"
 #include "array/create.h"
@@ -25,6 +26,33 @@ Dims SelectedShape(const View& view, int64_t count, int first) {
   return shape;
 }
 
+// Another thread may change a mask while it is used. What was counted before stays the limit, so
+// the bytes are looked at once more, in a copy, before anything is written by them.
+class CountedMask {
+ public:
+  static constexpr int64_t kBlock = 4096;
+
+  CountedMask(const Mask& mask, int64_t chunk) : mask_(mask), left_(mask.count_of(chunk)) {}
+
+  // Elements [begin, begin + n) with no more true ones than are left; n <= kBlock.
+  const uint8_t* Next(int64_t begin, int64_t n) {
+    std::copy_n(mask_.bytes() + begin, n, bytes_);
+    auto found = static_cast<int64_t>(simd::CountTrue(bytes_, static_cast<size_t>(n)));
+    for (int64_t i = n - 1; found > left_; --i) {
+      found -= bytes_[i] != 0;
+      bytes_[i] = 0;
+    }
+    left_ -= found;
+    return bytes_;
+  }
+  int64_t left() const { return left_; }
+
+ private:
+  const Mask& mask_;
+  int64_t left_;
+  uint8_t bytes_[kBlock];
+};
+
 // The selection out of one chunk of a mask: blocks of items, contiguous as they lie or gathered.
 void CompressChunk(const Mask& mask, int64_t chunk, const LoadPlan& plan, std::byte* out) {
   Scratch scratch;
@@ -33,14 +61,16 @@ void CompressChunk(const Mask& mask, int64_t chunk, const LoadPlan& plan, std::b
   int64_t i = chunk * Mask::kChunk;
   loader.Start(&plan, &scratch, i);
   out += mask.before(chunk) * size;
+  CountedMask chosen(mask, chunk);
   while (i < end) {
-    const int64_t n = loader.Prefer(std::min(plan.capacity, end - i));
+    const int64_t n = loader.Prefer(std::min({plan.capacity, CountedMask::kBlock, end - i}));
     const auto* items = static_cast<const std::byte*>(loader.Next(n));
     out +=
         size * static_cast<int64_t>(simd::Compress(items, static_cast<size_t>(size),
-                                                   mask.bytes() + i, static_cast<size_t>(n), out));
+                                                   chosen.Next(i, n), static_cast<size_t>(n), out));
     i += n;
   }
+  std::memset(out, 0, static_cast<size_t>(chosen.left() * size));
 }
 
 void CompressDense(const View& view, const Mask& mask, int mask_ndim, int64_t item_bytes,
@@ -55,16 +85,21 @@ void CompressDense(const View& view, const Mask& mask, int mask_ndim, int64_t it
   runtime::ParallelFor(mask.chunks(), std::max<int64_t>(per_task, 1), body, options.threads);
 }
 
-// Items that lie scattered, or are larger than a register, go one by one.
+// Items that lie scattered, or are larger than a register, go one by one. Returns how many of those
+// that were counted are not true any more.
 template <class Move>
-void ForEachTrue(const View& view, const Mask& mask, int mask_ndim, const Move& move) {
+int64_t ForEachTrue(const View& view, const Mask& mask, int mask_ndim, const Move& move) {
   Walk walk;
   MakeOrderedWalk(view, 0, mask_ndim, &walk);
   Cursor cursor;
   cursor.Start(&walk, 0);
-  for (int64_t i = 0; i < mask.size(); ++i, cursor.Advance(1)) {
-    if (mask.bytes()[i] != 0) move(cursor.pointer());
+  int64_t left = mask.count();
+  for (int64_t i = 0; i < mask.size() && left > 0; ++i, cursor.Advance(1)) {
+    if (mask.bytes()[i] == 0) continue;
+    move(cursor.pointer());
+    --left;
   }
+  return left;
 }
 
 }  // namespace
@@ -85,10 +120,11 @@ Result<View> Compress(const View& view, const View& mask, const RunOptions& opti
       CompressDense(view, chosen, lead, item.bytes(), result.data, options);
     } else {
       std::byte* out = result.data;
-      ForEachTrue(view, chosen, lead, [&](const std::byte* place) {
+      const int64_t left = ForEachTrue(view, chosen, lead, [&](const std::byte* place) {
         item.Read(place, out);
         out += item.bytes();
       });
+      std::memset(out, 0, static_cast<size_t>(left * item.bytes()));
     }
   }
   SPANFLOW_TRY(scope.Finish());
@@ -129,10 +165,11 @@ int64_t FindTrue(const uint8_t* mask, int64_t n, int64_t first, int64_t* out) {
   return found;
 }
 
-// Writes the indices of the true elements [begin, end) of a mask of shape `shape`, one array for
-// each axis, from position `at` on.
-void WriteIndices(const Mask& mask, const Dims& shape, int64_t begin, int64_t end, int64_t at,
-                  std::vector<View>* results) {
+// Writes the indices of the true elements of a chunk of a mask of shape `shape`, one array for each
+// axis.
+void WriteIndices(const Mask& mask, const Dims& shape, int64_t chunk, std::vector<View>* results) {
+  int64_t begin = chunk * Mask::kChunk, at = mask.before(chunk), left = mask.count_of(chunk);
+  const int64_t end = mask.chunk_end(chunk);
   constexpr int64_t kBlock = 512;
   int64_t block[kBlock];
   const int last = shape.size() - 1;
@@ -144,10 +181,12 @@ void WriteIndices(const Mask& mask, const Dims& shape, int64_t begin, int64_t en
   };
   while (begin < end) {
     const int64_t n = std::min({kBlock, end - begin, shape[last] - index[last]});
-    const int64_t found = FindTrue(mask.bytes() + begin, n, index[last], block);
+    const int64_t found =
+        std::min(left, FindTrue(mask.bytes() + begin, n, index[last], block));  // as CountedMask
     for (int i = 0; i < last; ++i) std::fill_n(out(i), found, index[i]);
     std::copy_n(block, found, out(last));
     at += found;
+    left -= found;
     begin += n;
     index[last] += n;
     for (int i = last; i > 0 && index[i] == shape[i]; --i) {
@@ -155,6 +194,7 @@ void WriteIndices(const Mask& mask, const Dims& shape, int64_t begin, int64_t en
       ++index[i - 1];
     }
   }
+  for (int i = 0; i <= last; ++i) std::fill_n(out(i), left, int64_t{0});
 }
 
 }  // namespace
@@ -178,8 +218,7 @@ Result<std::vector<View>> Nonzero(const View& view, const RunOptions& options) {
       mask.chunks(), 4,
       [&](int64_t begin, int64_t end) {
         for (int64_t c = begin; c < end; ++c) {
-          WriteIndices(mask, view.layout.shape, c * Mask::kChunk, mask.chunk_end(c), mask.before(c),
-                       &results);
+          WriteIndices(mask, view.layout.shape, c, &results);
         }
       },
       options.threads);

@@ -321,3 +321,33 @@ def test_the_gil_stays_off():
     """,
         env={"PYTHON_GIL": ""},
     )
+
+
+@pytest.mark.parametrize("kind", ["select", "assign", "beside an index"])
+def test_a_mask_that_changes_while_it_is_used(kind):
+    """What was counted first is the limit, whatever the mask says later."""
+    n = 1 << 20
+    numbers, mask = sf.full(n, 7.0), sf.zeros(n, "?")
+    table = numbers.reshape(n, 1)
+    stop = threading.Event()
+
+    def flip():
+        while not stop.is_set():
+            mask[...] = False
+            mask[...] = True
+
+    thread = threading.Thread(target=flip)
+    thread.start()
+    try:
+        end = time.monotonic() + 0.7
+        while time.monotonic() < end:
+            if kind == "select":
+                assert numbers[mask].size <= n
+            elif kind == "assign":
+                numbers[mask] = 7.0
+            else:
+                assert table[mask, 0].size <= n
+    finally:
+        stop.set()
+        thread.join()
+    assert numbers.min() == 7.0
