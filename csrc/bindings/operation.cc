@@ -62,16 +62,17 @@ void RequireNumeric(const DType& dtype, const char* name) {
 void ReadOperand(ModuleState* state, const char* name, PyObject* object, Operands* operands) {
   Operand& operand = operands->operand[operands->count];
   OperandType& type = operands->types[operands->count++];
-  if (!IsArray(state, object) && IsPythonScalar(object)) {
+  const bool is_array = IsArray(state, object);
+  if (!is_array && IsPythonScalar(object)) {
     operand.scalar = object;
     type.weak = WeakOf(object);
     return;
   }
-  if (PyBytes_Check(object)) {  // asarray would take it for numbers
+  if (!is_array && PyBytes_Check(object)) {  // asarray would take it for numbers
     Raise(PyExc_TypeError,
           "%s(): bytes are text here, not numbers; asarray() and bytearray give uint8", name);
   }
-  operand.array = AsArrayObject(state, object, nullptr, nullptr);
+  operand.array = is_array ? Ref::Borrow(object) : AsArrayObject(state, object, nullptr, nullptr);
   CheckOpen(AsArray(operand.array.get()));
   RequireNumeric(operand.view().dtype(), name);
   type.kind = operand.view().dtype().kind();
