@@ -156,19 +156,26 @@ bool MayBeScalarAsBytes(const Py_buffer& buffer, PyObject* exporter) {
           (PyBytes_Check(exporter) && !PyBytes_CheckExact(exporter)));
 }
 
+// The dtype of such a scalar, or nothing.
+std::optional<base::DType> ScalarDType(ModuleState* state, const Py_buffer& buffer,
+                                       PyObject* exporter) {
+  const Ref own = capi::AttributeOrNull(exporter, "dtype");
+  if (!own) return std::nullopt;
+  base::DType dtype = DTypeFromObject(state, own.get());
+  if (dtype.itemsize() != buffer.len) return std::nullopt;
+  return dtype;
+}
+
 base::Layout LayoutOf(ModuleState* state, const Py_buffer& buffer, PyObject* exporter) {
-  if (MayBeScalarAsBytes(buffer, exporter)) {
-    if (const Ref own = capi::AttributeOrNull(exporter, "dtype")) {
-      base::DType dtype = DTypeFromObject(state, own.get());
-      if (dtype.itemsize() == buffer.len) return {std::move(dtype), {}, {}};
-    }
-  }
   const std::span<const int64_t> shape(buffer.shape, static_cast<size_t>(buffer.ndim));
   base::Layout layout{DTypeOf(state, buffer, exporter), base::Dims(shape), {}};
   if (buffer.strides != nullptr) {
     layout.strides = base::Dims(std::span<const int64_t>(buffer.strides, shape.size()));
   } else {
     layout.strides = base::ContiguousStrides(layout.shape, buffer.itemsize);
+  }
+  if (MayBeScalarAsBytes(buffer, exporter)) [[unlikely]] {
+    if (auto dtype = ScalarDType(state, buffer, exporter)) layout = {*std::move(dtype), {}, {}};
   }
   capi::Take(base::CheckedBytes(layout.shape, layout.dtype.itemsize()));
   return layout;
