@@ -83,8 +83,8 @@ class Dims {
     std::copy_n(other.data_, size_, data_);
   }
 
-  int64_t* data_ = inline_.data();
   std::array<int64_t, kInline> inline_{};
+  int64_t* data_ = inline_.data();
   int size_ = 0;
 };
 
