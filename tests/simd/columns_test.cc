@@ -128,8 +128,9 @@ template <Kind kKind, class F>
 void ForEachMatrix(bool specials, F check) {
   Engine engine(static_cast<uint64_t>(kKind));
   GuardedBytes guard(60 * 1300 * 16 + 60 * 40);
-  for (const size_t columns : {1, 2, 3, 15, 16, 17, 31, 63, 64, 65, 100, 130, 300, 1100}) {
-    for (const size_t rows : {0, 1, 2, 7, 8, 9, 16, 25, 59}) {
+  for (const size_t columns :
+       std::initializer_list<size_t>{1, 2, 3, 15, 16, 17, 31, 63, 64, 65, 100, 130, 300, 1100}) {
+    for (const size_t rows : std::initializer_list<size_t>{0, 1, 2, 7, 8, 9, 16, 25, 59}) {
       SCOPED_TRACE(NameOf(kKind) + " " + std::to_string(rows) + " x " + std::to_string(columns));
       check(engine, MakeMatrix<kKind>(engine, guard, rows, columns, specials));
       if (::testing::Test::HasFatalFailure()) return;
