@@ -13,8 +13,9 @@ using simd::Accumulator;
 // What several kernels read one after the other: half of a usual L1 cache.
 constexpr int64_t kSharedBlockBytes = 16 << 10;
 
-int64_t BlockFor(const LoadPlan& plan, size_t kernels) {
-  if (!plan.in_place || kernels == 1) return plan.capacity;
+int64_t BlockFor(const LoadPlan& plan, const Kernels& kernels) {
+  const size_t readers = kernels.size() - kernels.summarized + (kernels.summarized != 0 ? 1 : 0);
+  if (!plan.in_place || readers == 1) return plan.capacity;
   return kSharedBlockBytes / plan.convert.value_size;
 }
 
@@ -33,7 +34,7 @@ void FoldRange(const LoadPlan& plan, ptrdiff_t offset, int64_t begin, int64_t en
   Scratch scratch;
   Loader loader;
   loader.Start(&plan, &scratch, begin, offset);
-  const int64_t block = BlockFor(plan, kernels.size());
+  const int64_t block = BlockFor(plan, kernels);
   simd::Summary summary;
   for (size_t k = 0; k < kernels.summarized; ++k) summary.*kernels.roles[k] = &into[k];
   while (begin < end) {

@@ -16,8 +16,6 @@ namespace {
 
 using base::Kind;
 
-constexpr size_t kCacheLine = 64;
-
 // Sums of the distances from a center, by part, and of their squares.
 template <class T>
 struct Distances {
@@ -27,7 +25,7 @@ struct Distances {
 #if HWY_TARGET == HWY_SCALAR
 
 template <bool kComplex, class T>
-Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSums<T> center) {
+Distances<T> SumDistances(const std::byte* in, size_t lanes, size_t, PartSums<T> center) {
   constexpr size_t kParts = kComplex ? 2 : 1;
   const T centers[2] = {center.re, center.im};
   T sums[2] = {};
@@ -45,7 +43,8 @@ Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSums<T> center)
 #else
 
 template <bool kComplex, class T>
-HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSums<T> center) {
+HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, size_t ahead,
+                                       PartSums<T> center) {
   const hn::ScalableTag<T> d;
   constexpr size_t kLanes = hn::MaxLanes(d);
   constexpr size_t kStep = kLanes * sizeof(T);
@@ -60,10 +59,7 @@ HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSu
   };
   size_t left = lanes;
   for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {
-    // While this block is read from L1, memory would have nothing to do.
-    for (size_t line = 0; line < 4 * kStep; line += kCacheLine) {
-      hwy::Prefetch(in + kSumBlock<T> * sizeof(T) + line);
-    }
+    PrefetchLines<4 * kStep>(in + ahead);  // while this block is read from L1
     add(Load(d, in), &s0, &q0);
     add(Load(d, in + kStep), &s1, &q1);
     add(Load(d, in + 2 * kStep), &s2, &q2);
@@ -81,11 +77,11 @@ HWY_NOINLINE Distances<T> SumDistances(const std::byte* in, size_t lanes, PartSu
 // The moments of one block of known sum: the distances from its mean. The mean is rounded to T,
 // which the sums of the distances make good.
 template <bool kComplex, class T>
-Moments MomentsOfBlock(const std::byte* in, size_t n, PartSums<T> sums) {
+Moments MomentsOfBlock(const std::byte* in, size_t n, size_t ahead, PartSums<T> sums) {
   constexpr size_t kParts = kComplex ? 2 : 1;
   const T count = static_cast<T>(n);
   const PartSums<T> center = {sums.re / count, sums.im / count};
-  const Distances<T> rest = SumDistances<kComplex, T>(in, n * kParts, center);
+  const Distances<T> rest = SumDistances<kComplex, T>(in, n * kParts, ahead, center);
   const double items = static_cast<double>(n);
   Moments moments;
   moments.count = items;
@@ -108,8 +104,9 @@ void UpdateFloatMoments(Accumulator* acc, const void* input, size_t n) {
   for (size_t i = 0; i < n; i += kBlock) {
     const std::byte* const block = in + i * kItemBytes<kKind>;
     const size_t items = std::min(kBlock, n - i);
-    const PartSums<T> sums = SumBlock<kParts == 2, T>(block, items * kParts);
-    StateOf<Moments>(acc).Merge(MomentsOfBlock<kParts == 2, T>(block, items, sums));
+    const size_t ahead = Ahead<T>((n - i) * kParts);
+    const PartSums<T> sums = SumBlock<kParts == 2, T>(block, items * kParts, ahead);
+    StateOf<Moments>(acc).Merge(MomentsOfBlock<kParts == 2, T>(block, items, ahead, sums));
   }
 }
 
@@ -124,8 +121,8 @@ void UpdateIntegerMoments(Accumulator* acc, const void* input, size_t n) {
   for (size_t i = 0; i < n; i += kBlock) {
     const size_t items = std::min(kBlock, n - i);
     convert(in + i * kItemBytes<kKind>, block, items);
-    const PartSums<double> sums = SumBlock<false, double>(block, items);
-    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(block, items, sums));
+    const PartSums<double> sums = SumBlock<false, double>(block, items, 0);
+    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(block, items, 0, sums));
   }
 }
 
@@ -145,13 +142,13 @@ struct Extent {
 #if HWY_TARGET == HWY_SCALAR
 
 template <class T>
-Extent<T> ExtentOfBlock(const std::byte* in, size_t n, T min, T max) {
+Extent<T> ExtentOfBlock(const std::byte* in, size_t n, size_t, T min, T max) {
   for (size_t i = 0; i < n; ++i) {
     const T value = LoadOne<T>(in + i * sizeof(T));
     min = std::min(min, value);
     max = std::max(max, value);
   }
-  return {SumBlock<false, T>(in, n).re, min, max};
+  return {SumBlock<false, T>(in, n, 0).re, min, max};
 }
 
 #else
@@ -159,7 +156,7 @@ Extent<T> ExtentOfBlock(const std::byte* in, size_t n, T min, T max) {
 // The additions are those of SumBlock, so the sum has the same bits. With a NaN in the block, min
 // and max mean nothing, and the sum is NaN.
 template <class T>
-HWY_NOINLINE Extent<T> ExtentOfBlock(const std::byte* in, size_t n, T min, T max) {
+HWY_NOINLINE Extent<T> ExtentOfBlock(const std::byte* in, size_t n, size_t ahead, T min, T max) {
   const hn::ScalableTag<T> d;
   constexpr size_t kLanes = hn::MaxLanes(d);
   constexpr size_t kStep = kLanes * sizeof(T);
@@ -167,23 +164,27 @@ HWY_NOINLINE Extent<T> ExtentOfBlock(const std::byte* in, size_t n, T min, T max
   auto s0 = none, s1 = none, s2 = none, s3 = none, s4 = none, s5 = none, s6 = none, s7 = none;
   auto low0 = hn::Set(d, min), low1 = low0;
   auto high0 = hn::Set(d, max), high1 = high0;
-  const auto add = [](auto v, auto* sum, auto* low, auto* high) HWY_ATTR {
-    *sum = hn::Add(*sum, v);
-    *low = hn::Min(*low, v);
-    *high = hn::Max(*high, v);
+  // Two at a time, because the extremes so far are what the next ones wait for.
+  const auto add = [](auto v, auto w, auto* sum_v, auto* sum_w, auto* low, auto* high) HWY_ATTR {
+    *sum_v = hn::Add(*sum_v, v);
+    *sum_w = hn::Add(*sum_w, w);
+    *low = hn::Min(*low, hn::Min(v, w));
+    *high = hn::Max(*high, hn::Max(v, w));
   };
   size_t left = n;
   for (; left >= 8 * kLanes; left -= 8 * kLanes, in += 8 * kStep) {
-    add(Load(d, in), &s0, &low0, &high0);
-    add(Load(d, in + kStep), &s1, &low1, &high1);
-    add(Load(d, in + 2 * kStep), &s2, &low0, &high0);
-    add(Load(d, in + 3 * kStep), &s3, &low1, &high1);
-    add(Load(d, in + 4 * kStep), &s4, &low0, &high0);
-    add(Load(d, in + 5 * kStep), &s5, &low1, &high1);
-    add(Load(d, in + 6 * kStep), &s6, &low0, &high0);
-    add(Load(d, in + 7 * kStep), &s7, &low1, &high1);
+    PrefetchLines<8 * kStep>(in + ahead);
+    add(Load(d, in), Load(d, in + kStep), &s0, &s1, &low0, &high0);
+    add(Load(d, in + 2 * kStep), Load(d, in + 3 * kStep), &s2, &s3, &low1, &high1);
+    add(Load(d, in + 4 * kStep), Load(d, in + 5 * kStep), &s4, &s5, &low0, &high0);
+    add(Load(d, in + 6 * kStep), Load(d, in + 7 * kStep), &s6, &s7, &low1, &high1);
   }
-  for (; left >= kLanes; left -= kLanes, in += kStep) add(Load(d, in), &s0, &low0, &high0);
+  for (; left >= kLanes; left -= kLanes, in += kStep) {
+    const auto v = Load(d, in);
+    s0 = hn::Add(s0, v);
+    low0 = hn::Min(low0, v);
+    high0 = hn::Max(high0, v);
+  }
   if (left != 0) {
     s1 = hn::Add(s1, LoadPadded(d, in, left, none));
     low1 = hn::Min(low1, LoadPadded(d, in, left, low1));
@@ -219,8 +220,10 @@ void UpdateSummary(const Summary& to, const void* input, size_t n) {
   bool has_nan = false;
   for (size_t left = n; left != 0;) {
     const size_t items = std::min(left, kSumBlock<T>);
-    const Extent<T> extent = extremes ? ExtentOfBlock<T>(in, items, low, high)
-                                      : Extent<T>{SumBlock<false, T>(in, items).re, low, high};
+    const size_t ahead = Ahead<T>(left);
+    const Extent<T> extent = extremes
+                                 ? ExtentOfBlock<T>(in, items, ahead, low, high)
+                                 : Extent<T>{SumBlock<false, T>(in, items, ahead).re, low, high};
     if (extremes && std::isnan(extent.sum) && ContainsNaN<T>(in, items)) {
       has_nan = true;
     } else {
@@ -228,7 +231,8 @@ void UpdateSummary(const Summary& to, const void* input, size_t n) {
       high = extent.max;
     }
     if (sum != nullptr) sum->re.Add(extent.sum);
-    if (moments != nullptr) moments->Merge(MomentsOfBlock<false, T>(in, items, {extent.sum, 0}));
+    if (moments != nullptr)
+      moments->Merge(MomentsOfBlock<false, T>(in, items, ahead, {extent.sum, 0}));
     in += items * sizeof(T);
     left -= items;
   }

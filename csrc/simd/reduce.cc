@@ -30,7 +30,7 @@ void UpdateFloatSum(Accumulator* acc, const void* input, size_t n) {
   const std::byte* in = static_cast<const std::byte*>(input);
   for (size_t lanes = n * kParts; lanes != 0;) {
     const size_t block = std::min(lanes, kSumBlock<T>);
-    const PartSums<T> parts = SumBlock<kParts == 2, T>(in, block);
+    const PartSums<T> parts = SumBlock<kParts == 2, T>(in, block, Ahead<T>(lanes));
     sum.re.Add(parts.re);
     if constexpr (kParts == 2) sum.im.Add(parts.im);
     in += block * sizeof(T);
@@ -159,7 +159,8 @@ HWY_INLINE hn::Vec<D> LoadValues(D d, const std::byte* from) {
 
 // NaN is looked for beside the comparison, which may drop it. Returns false when one was found.
 template <Kind kKind, bool kMax>
-bool ExtremeOfBlock(const std::byte* in, size_t n, Lane<kKind>* best) {
+bool ExtremeOfBlock(const std::byte* in, size_t n, [[maybe_unused]] size_t ahead,
+                    Lane<kKind>* best) {
   using T = Lane<kKind>;
   const hn::ScalableTag<T> d;
   constexpr size_t kLanes = hn::MaxLanes(d);
@@ -173,6 +174,9 @@ bool ExtremeOfBlock(const std::byte* in, size_t n, Lane<kKind>* best) {
   };
   size_t left = n;
   for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {
+#if HWY_TARGET != HWY_SCALAR
+    PrefetchLines<4 * kStep>(in + ahead);
+#endif
     add(LoadValues<kKind>(d, in), &b0, &nan0);
     add(LoadValues<kKind>(d, in + kStep), &b1, &nan1);
     add(LoadValues<kKind>(d, in + 2 * kStep), &b2, &nan0);
@@ -197,11 +201,13 @@ template <Kind kKind, bool kMax>
 void UpdateExtreme(Accumulator* acc, const void* input, size_t n) {
   using T = Lane<kKind>;
   constexpr size_t kBlock = size_t{1} << 14;
+  constexpr size_t kAhead = 4096;  // bytes, less than a block
   Extreme<T>& state = StateOf<Extreme<T>>(acc);
   const std::byte* in = static_cast<const std::byte*>(input);
   for (size_t i = 0; i < n && !state.has_nan; i += kBlock) {
     const size_t items = std::min(kBlock, n - i);
-    state.has_nan = !ExtremeOfBlock<kKind, kMax>(in + i * sizeof(T), items, &state.best);
+    const size_t ahead = (n - i - items) * sizeof(T) >= kAhead ? kAhead : 0;
+    state.has_nan = !ExtremeOfBlock<kKind, kMax>(in + i * sizeof(T), items, ahead, &state.best);
   }
 }
 
