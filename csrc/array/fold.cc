@@ -1,7 +1,7 @@
 #include "array/fold.h"
 
 #include <algorithm>
-#include <vector>
+#include <atomic>
 
 #include "array/split.h"
 
@@ -27,6 +27,13 @@ void MergeAll(Kernels kernels, Accumulator* into, const Accumulator* more) {
   for (size_t k = 0; k < kernels.size(); ++k) kernels.all[k].merge(&into[k], &more[k]);
 }
 
+bool AllDone(Kernels kernels, const Accumulator* acc) {
+  for (size_t k = 0; k < kernels.size(); ++k) {
+    if (kernels.all[k].done == nullptr || !kernels.all[k].done(&acc[k])) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void FoldRange(const LoadPlan& plan, ptrdiff_t offset, int64_t begin, int64_t end, Kernels kernels,
@@ -37,7 +44,7 @@ void FoldRange(const LoadPlan& plan, ptrdiff_t offset, int64_t begin, int64_t en
   const int64_t block = BlockFor(plan, kernels);
   simd::Summary summary;
   for (size_t k = 0; k < kernels.summarized; ++k) summary.*kernels.roles[k] = &into[k];
-  while (begin < end) {
+  while (begin < end && !AllDone(kernels, into)) {
     const int64_t n = loader.Prefer(std::min(block, end - begin));
     const void* values = loader.Next(n);
     if (kernels.summarized != 0) kernels.summary(summary, values, static_cast<size_t>(n));
@@ -53,26 +60,24 @@ void FoldAll(const LoadPlan& plan, int64_t n, Kernels kernels, Accumulator* into
   if (n <= kGrain) return FoldRange(plan, 0, 0, n, kernels, into);
   const int64_t grains = (n + kGrain - 1) / kGrain;
   const int64_t bytes = n * plan.convert.memory_size;
-  const auto fold_grain = [&](int64_t grain, Accumulator* partial) {
+  std::atomic<bool> done = AllDone(kernels, into);
+  const auto fold = [&](int64_t grain, Accumulator* partial) {
     InitAll(kernels, partial);
+    if (done.load(std::memory_order_relaxed)) return;
     FoldRange(plan, 0, grain * kGrain, std::min(n, (grain + 1) * kGrain), kernels, partial);
+    if (AllDone(kernels, partial)) done.store(true, std::memory_order_relaxed);
   };
+  const auto merge = [&](int64_t, const Accumulator* partial) { MergeAll(kernels, into, partial); };
   if (options.threads == 1 || bytes <= kChunkBytes || runtime::NumThreads() == 1) {
-    for (int64_t g = 0; g < grains; ++g) {
+    for (int64_t g = 0; g < grains && !done.load(std::memory_order_relaxed); ++g) {
       Accumulator partial[simd::kNumReductions];
-      fold_grain(g, partial);
-      MergeAll(kernels, into, partial);
+      fold(g, partial);
+      merge(g, partial);
     }
     return;
   }
-  std::vector<Accumulator> partials(static_cast<size_t>(grains) * kernels.size());
-  const auto at = [&](int64_t g) { return &partials[static_cast<size_t>(g) * kernels.size()]; };
-  const auto body = [&](int64_t begin, int64_t end) {
-    for (int64_t g = begin; g < end; ++g) fold_grain(g, at(g));
-  };
-  const int64_t per_chunk = kChunkBytes / (kGrain * plan.convert.memory_size);
-  runtime::ParallelFor(grains, std::max<int64_t>(per_chunk, 1), body, options.threads);
-  for (int64_t g = 0; g < grains; ++g) MergeAll(kernels, into, at(g));
+  const int64_t chunk = kChunkBytes / (kGrain * plan.convert.memory_size);
+  FoldInOrder(grains, std::max<int64_t>(chunk, 1), kernels.size(), fold, merge, options);
 }
 
 }  // namespace spanflow::array

@@ -7,12 +7,15 @@
 // Fails: never; std::bad_alloc when there is no memory for the partial results.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "array/loader.h"
 #include "array/run.h"
+#include "runtime/pool.h"
 #include "simd/kernels.h"
 #include "simd/ops.h"
 
@@ -38,7 +41,27 @@ struct Kernels {
 void FoldRange(const LoadPlan& plan, ptrdiff_t offset, int64_t begin, int64_t end, Kernels kernels,
                simd::Accumulator* into);
 
-// All n elements of the plan's walk, after what `into` holds already.
+// Calls fold(t, partial) for every task in [0, tasks), spread over the runtime by `chunk` of them
+// at a time, and then, in the order of the tasks, merge(t, partial). A partial has `width`
+// accumulators. There are never more than kPartials of them, however many tasks there are.
+template <class FoldOne, class MergeOne>
+void FoldInOrder(int64_t tasks, int64_t chunk, size_t width, const FoldOne& fold,
+                 const MergeOne& merge, const RunOptions& options) {
+  constexpr int64_t kPartials = 4096;
+  std::vector<simd::Accumulator> partials(static_cast<size_t>(std::min(tasks, kPartials)) * width);
+  for (int64_t first = 0; first < tasks; first += kPartials) {
+    const int64_t count = std::min(kPartials, tasks - first);
+    const auto at = [&](int64_t i) { return &partials[static_cast<size_t>(i) * width]; };
+    const auto body = [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) fold(first + i, at(i));
+    };
+    runtime::ParallelFor(count, chunk, body, options.threads);
+    for (int64_t i = 0; i < count; ++i) merge(first + i, at(i));
+  }
+}
+
+// All n elements of the plan's walk, after what `into` holds already. Stops early where nothing can
+// change the results any more (any, all, extremes with a NaN).
 void FoldAll(const LoadPlan& plan, int64_t n, Kernels kernels, simd::Accumulator* into,
              const RunOptions& options);
 

@@ -118,31 +118,30 @@ class RowMethod {
     }
   }
 
-  // Rows of several grains: all grains of all rows are tasks, merged in order afterwards.
+  // Rows of several grains: all grains of all rows are tasks, merged in order.
   void RunLong(const RunOptions& options) {
     const int64_t grains = (plan_.rows + kGrain - 1) / kGrain;
-    std::vector<Accumulator> partials(static_cast<size_t>(plan_.columns * grains));
-    const auto body = [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        Cursor row;
-        row.Start(&plan_.kept, t / grains);
-        const int64_t first = t % grains * kGrain;
-        Accumulator* acc = &partials[static_cast<size_t>(t)];
-        plan_.task.kernel.init(acc);
-        FoldRange(load_, row.pointer() - plan_.task.in, first, std::min(first + kGrain, plan_.rows),
-                  kernels_, acc);
-      }
+    const simd::ReductionKernel& kernel = plan_.task.kernel;
+    const auto fold = [&](int64_t t, Accumulator* partial) {
+      Cursor row;
+      row.Start(&plan_.kept, t / grains);
+      const int64_t first = t % grains * kGrain;
+      kernel.init(partial);
+      FoldRange(load_, row.pointer() - plan_.task.in, first, std::min(first + kGrain, plan_.rows),
+                kernels_, partial);
     };
-    runtime::ParallelFor(plan_.columns * grains, 4, body, options.threads);
     Scratch scratch;
     Storer storer;
     storer.Start(&plan_.store, &scratch, 0);
-    for (int64_t c = 0; c < plan_.columns; ++c) {
-      Accumulator* acc = &partials[static_cast<size_t>(c * grains)];
-      for (int64_t g = 1; g < grains; ++g) plan_.task.kernel.merge(acc, acc + g);
-      plan_.task.kernel.finish(acc, plan_.task.ddof, storer.Begin(1));
+    Accumulator row;
+    const auto merge = [&](int64_t t, const Accumulator* partial) {
+      if (t % grains == 0) kernel.init(&row);
+      kernel.merge(&row, partial);
+      if (t % grains != grains - 1) return;
+      kernel.finish(&row, plan_.task.ddof, storer.Begin(1));
       storer.End(1);
-    }
+    };
+    FoldInOrder(plan_.columns * grains, 4, 1, fold, merge, options);
   }
 
   const Plan& plan_;

@@ -15,6 +15,13 @@ ElementwiseKernel FindKernel(Op op, base::Kind compute_kind) {
   return CurrentTables().ops[static_cast<size_t>(op)][Index(compute_kind)];
 }
 
+ElementwiseFn FindMixedCompare(Op op, base::Kind first, base::Kind second) {
+  using base::Kind;
+  const bool unsigned_first = first == Kind::kU64 && second == Kind::kI64;
+  if (!unsigned_first && (first != Kind::kI64 || second != Kind::kU64)) return nullptr;
+  return CurrentTables().mixed_compares[static_cast<size_t>(op)][unsigned_first ? 1 : 0];
+}
+
 CastFn FindCast(base::Kind from, base::Kind to) {
   if (!base::IsNumeric(from) || !base::IsNumeric(to)) return nullptr;
   return CurrentTables().casts[Index(from)][Index(to)];
@@ -45,6 +52,7 @@ ReductionKernel FindReduction(Reduction reduction, base::Kind compute_kind) {
 }
 
 SummaryFn FindSummary(base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return nullptr;
   return CurrentTables().summaries[Index(compute_kind)];
 }
 

@@ -113,8 +113,38 @@ struct Where {
   }
 };
 
+// The comparison of an int64 with a uint64 or, with kUnsignedFirst, the other way round. Below 2^63
+// both are signed numbers; above, the order is known.
+template <class F, bool kUnsignedFirst>
+struct Mixed {
+  template <class D, class V>
+  HWY_INLINE hn::Mask<D> operator()(D d, V a, V b) const {
+    const auto above = hn::Lt(kUnsignedFirst ? a : b, hn::Zero(d));
+    const auto compared = F()(d, a, b);
+    const bool answer =
+        std::is_same_v<F, NotEqual> ||
+        (kUnsignedFirst ? std::is_same_v<F, Greater> || std::is_same_v<F, GreaterEqual>
+                        : std::is_same_v<F, Less> || std::is_same_v<F, LessEqual>);
+    return answer ? hn::Or(compared, above) : hn::AndNot(above, compared);
+  }
+};
+
+template <class F, Op kOp>
+void FillMixed(Tables* tables) {
+  if constexpr (InfoOf(kOp).rule == TypeRule::kCompare) {
+    constexpr auto fill = []<bool kUnsignedFirst>(ElementwiseFn* cell) {
+      *cell = &Run<MapStep<Mixed<F, kUnsignedFirst>, int64_t, Shape::kSingle, 2>>;
+    };
+    ElementwiseFn* const cells = tables->mixed_compares[static_cast<size_t>(kOp)];
+    fill.template operator()<false>(&cells[0]);
+    fill.template operator()<true>(&cells[1]);
+  }
+}
+
 void Fill(Tables* tables) {
-#define SPANFLOW_ROW(Name, ...) FillRow<Name, Op::k##Name>(tables);
+#define SPANFLOW_ROW(Name, ...)       \
+  FillRow<Name, Op::k##Name>(tables); \
+  FillMixed<Name, Op::k##Name>(tables);
   SPANFLOW_LOGIC(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
 }

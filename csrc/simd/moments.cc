@@ -1,13 +1,13 @@
-// Variance and standard deviation: one pass over memory, two over each block while it is in L1. And
-// the summary, which takes sum, min and max along on the first of these.
+// The structs of var and std, one per row of SPANFLOW_MOMENTS: one pass over memory, two over each
+// block while it is in L1. And the summary, which takes sum, min and max along on the first of
+// these.
 #include "simd/hwy_config.h"
-#include "simd/states.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/moments.cc"
 #include "hwy/foreach_target.h"
+#include "simd/reduction-inl.h"
 #include "simd/sums-inl.h"
-#include "simd/tables.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace spanflow::simd {
@@ -95,42 +95,87 @@ Moments MomentsOfBlock(const std::byte* in, size_t n, size_t ahead, PartSums<T> 
   return moments;
 }
 
-template <Kind kKind>
-void UpdateFloatMoments(Accumulator* acc, const void* input, size_t n) {
-  using T = Lane<kKind>;
-  constexpr size_t kParts = KindLane<kKind>::kLanes;
-  constexpr size_t kBlock = kSumBlock<T> / kParts;
-  const std::byte* in = static_cast<const std::byte*>(input);
-  for (size_t i = 0; i < n; i += kBlock) {
-    const std::byte* const block = in + i * kItemBytes<kKind>;
-    const size_t items = std::min(kBlock, n - i);
-    const size_t ahead = Ahead<T>((n - i) * kParts);
-    const PartSums<T> sums = SumBlock<kParts == 2, T>(block, items * kParts, ahead);
-    StateOf<Moments>(acc).Merge(MomentsOfBlock<kParts == 2, T>(block, items, ahead, sums));
-  }
+// Whether the squares of a block of f32 are neither too large nor too small for f32. Equal items
+// have none.
+template <bool kComplex>
+bool InRange(const Moments& moments, const std::byte* in, size_t n) {
+  constexpr double kSmallest = 1e-30;  // below it, the square of an item may have lost bits
+  constexpr size_t kItem = sizeof(float) * (kComplex ? 2 : 1);
+  if (moments.m2 > kSmallest && std::isfinite(moments.m2)) return true;
+  return moments.m2 <= kSmallest && std::memcmp(in, in + kItem, (n - 1) * kItem) == 0;
 }
 
-// Integers are made f64 block by block.
-template <Kind kKind>
-void UpdateIntegerMoments(Accumulator* acc, const void* input, size_t n) {
-  constexpr size_t kBlock = kSumBlock<double>;
-  HWY_ALIGN std::byte block[kBlock * sizeof(double)];
-  const CastFn convert =
-      CurrentTables().casts[static_cast<size_t>(kKind)][static_cast<size_t>(Kind::kF64)];
-  const std::byte* in = static_cast<const std::byte*>(input);
-  for (size_t i = 0; i < n; i += kBlock) {
-    const size_t items = std::min(kBlock, n - i);
-    convert(in + i * kItemBytes<kKind>, block, items);
-    const PartSums<double> sums = SumBlock<false, double>(block, items, 0);
-    StateOf<Moments>(acc).Merge(MomentsOfBlock<false, double>(block, items, 0, sums));
+// Adds a block of n items of known sum. Where f32 does not do, it is widened: what the result is
+// must not depend on which elements came into one block. Moments that are NaN already stay so.
+template <bool kComplex, class T>
+void AddMoments(const std::byte* in, size_t n, size_t ahead, PartSums<T> sums, Moments* to) {
+  constexpr size_t kParts = kComplex ? 2 : 1;
+  const Moments block = MomentsOfBlock<kComplex, T>(in, n, ahead, sums);
+  if constexpr (sizeof(T) == 4) {
+    if (HWY_UNLIKELY(!InRange<kComplex>(block, in, n)) && !std::isnan(to->m2)) {
+      const auto add = [to](const std::byte* piece, size_t lanes) {
+        const PartSums<double> wide = SumBlock<kComplex, double>(piece, lanes, 0);
+        to->Merge(MomentsOfBlock<kComplex, double>(piece, lanes / kParts, 0, wide));
+      };
+      return ForEachWidened<T>(in, n * kParts, Kind::kF32, add);
+    }
   }
+  to->Merge(block);
 }
 
 template <Kind kKind>
-constexpr UpdateFn UpdateOf() {
-  if constexpr (base::IsFloat(kKind) || base::IsComplex(kKind)) return &UpdateFloatMoments<kKind>;
-  return &UpdateIntegerMoments<kKind>;
-}
+struct Var {
+  static constexpr bool kFloating = base::IsFloat(kKind) || base::IsComplex(kKind);
+  using State = Moments;
+
+  static void Update(State& moments, const std::byte* in, size_t n) {
+    if constexpr (kFloating)
+      UpdateFloat(moments, in, n);
+    else
+      UpdateInteger(moments, in, n);
+  }
+
+  static void Finish(const State& moments, double ddof, void* out) {
+    WriteResult<Real>(Variance(moments, ddof), out);
+  }
+
+ protected:
+  using Real = std::conditional_t<kFloating, Lane<kKind>, double>;
+
+  static double Variance(const State& moments, double ddof) {
+    const double divisor = moments.count - ddof;
+    return moments.m2 / (divisor > 0 ? divisor : 0.0);
+  }
+
+ private:
+  static void UpdateFloat(State& moments, const std::byte* in, size_t n) {
+    using T = Lane<kKind>;
+    constexpr size_t kParts = KindLane<kKind>::kLanes;
+    constexpr bool kComplex = kParts == 2;
+    constexpr size_t kBlock = kSumBlock<T> / kParts;
+    for (size_t i = 0; i < n; i += kBlock, in += kBlock * kItemBytes<kKind>) {
+      const size_t items = std::min(kBlock, n - i);
+      const size_t ahead = Ahead<T>((n - i) * kParts);
+      const PartSums<T> sums = SumBlock<kComplex, T>(in, items * kParts, ahead);
+      AddMoments<kComplex, T>(in, items, ahead, sums, &moments);
+    }
+  }
+
+  static void UpdateInteger(State& moments, const std::byte* in, size_t n) {
+    ForEachWidened<Lane<kKind>>(in, n, kKind, [&](const std::byte* piece, size_t items) {
+      const PartSums<double> sums = SumBlock<false, double>(piece, items, 0);
+      moments.Merge(MomentsOfBlock<false, double>(piece, items, 0, sums));
+    });
+  }
+};
+
+template <Kind kKind>
+struct Std : Var<kKind> {
+  static void Finish(const Moments& moments, double ddof, void* out) {
+    const double variance = Var<kKind>::Variance(moments, ddof);
+    WriteResult<typename Var<kKind>::Real>(std::sqrt(variance), out);
+  }
+};
 
 // ---- the summary ----
 
@@ -207,13 +252,19 @@ bool ContainsNaN(const std::byte* in, size_t n) {
   return false;
 }
 
-template <class T>
+template <class State>
+State* StateIn(Accumulator* acc) {
+  return acc == nullptr ? nullptr : &StateOf<State>(acc);
+}
+
+template <Kind kKind>
 void UpdateSummary(const Summary& to, const void* input, size_t n) {
+  using T = Lane<kKind>;
   const std::byte* in = static_cast<const std::byte*>(input);
-  Extreme<T>* const min = to.min == nullptr ? nullptr : &StateOf<Extreme<T>>(to.min);
-  Extreme<T>* const max = to.max == nullptr ? nullptr : &StateOf<Extreme<T>>(to.max);
-  FloatSum* const sum = to.sum == nullptr ? nullptr : &StateOf<FloatSum>(to.sum);
-  Moments* const moments = to.moments == nullptr ? nullptr : &StateOf<Moments>(to.moments);
+  auto* const min = StateIn<Extreme<kKind, false>>(to.min);
+  auto* const max = StateIn<Extreme<kKind, true>>(to.max);
+  auto* const sum = StateIn<FloatSum>(to.sum);
+  auto* const moments = StateIn<Moments>(to.moments);
   T low = min == nullptr ? T(0) : min->best;
   T high = max == nullptr ? T(0) : max->best;
   const bool extremes = min != nullptr || max != nullptr;
@@ -230,9 +281,9 @@ void UpdateSummary(const Summary& to, const void* input, size_t n) {
       low = extent.min;
       high = extent.max;
     }
-    if (sum != nullptr) sum->re.Add(extent.sum);
-    if (moments != nullptr)
-      moments->Merge(MomentsOfBlock<false, T>(in, items, ahead, {extent.sum, 0}));
+    const PartSums<T> sums = {extent.sum, 0};
+    if (sum != nullptr) AddBlock<false, T>(sums, in, items, sum);
+    if (moments != nullptr) AddMoments<false, T>(in, items, ahead, sums, moments);
     in += items * sizeof(T);
     left -= items;
   }
@@ -242,16 +293,11 @@ void UpdateSummary(const Summary& to, const void* input, size_t n) {
 }
 
 void Fill(Tables* tables) {
-  tables->summaries[static_cast<size_t>(Kind::kF32)] = &UpdateSummary<float>;
-  tables->summaries[static_cast<size_t>(Kind::kF64)] = &UpdateSummary<double>;
-  ForEachKind([tables]<Kind kKind>() {
-    if constexpr (Contains(kEveryKind, kKind)) {
-      for (const Reduction reduction : {Reduction::kVar, Reduction::kStd}) {
-        tables->reductions[static_cast<size_t>(reduction)][static_cast<size_t>(kKind)] =
-            WithState<kKind>(reduction, UpdateOf<kKind>());
-      }
-    }
-  });
+  tables->summaries[static_cast<size_t>(Kind::kF32)] = &UpdateSummary<Kind::kF32>;
+  tables->summaries[static_cast<size_t>(Kind::kF64)] = &UpdateSummary<Kind::kF64>;
+#define SPANFLOW_ROW(Name, ...) FillReduction<Name, Reduction::k##Name>(tables);
+  SPANFLOW_MOMENTS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
 }
 
 }  // namespace

@@ -102,17 +102,20 @@ enum class ReduceRule : uint8_t {
 };
 
 // ROW(Name, "python_name", rule, kinds, "one line of documentation")
-// Several rows may share one accumulator (mean, var and std are read from the same moments).
-#define SPANFLOW_REDUCTIONS(ROW)                                                              \
+// `Name` is at once the enumerator k##Name and the struct Name in the source of its family, which
+// is simd/reduce.cc or simd/moments.cc.
+#define SPANFLOW_FOLDS(ROW)                                                                   \
   ROW(Sum, "sum", kSum, kEveryKind, "the sum of the elements")                                \
   ROW(Min, "min", kSame, kBoolKind | kRealKinds, "the smallest element; NaN if there is one") \
   ROW(Max, "max", kSame, kBoolKind | kRealKinds, "the largest element; NaN if there is one")  \
   ROW(Any, "any", kBool, kEveryKind, "whether some element is not zero")                      \
   ROW(All, "all", kBool, kEveryKind, "whether no element is zero")                            \
   ROW(CountNonzero, "count_nonzero", kCount, kEveryKind, "how many elements are not zero")    \
-  ROW(Mean, "mean", kMean, kEveryKind, "the arithmetic mean")                                 \
-  ROW(Var, "var", kReal, kEveryKind, "the variance, divided by N - ddof")                     \
+  ROW(Mean, "mean", kMean, kEveryKind, "the arithmetic mean")
+#define SPANFLOW_MOMENTS(ROW)                                             \
+  ROW(Var, "var", kReal, kEveryKind, "the variance, divided by N - ddof") \
   ROW(Std, "std", kReal, kEveryKind, "the standard deviation, divided by N - ddof")
+#define SPANFLOW_REDUCTIONS(ROW) SPANFLOW_FOLDS(ROW) SPANFLOW_MOMENTS(ROW)
 
 enum class Reduction : uint8_t {
 #define SPANFLOW_ROW(Name, ...) k##Name,

@@ -1,16 +1,16 @@
-// Reductions with one state for all elements: sum and mean, min and max, any, all, count_nonzero.
+// The structs of sum and mean, min and max, any, all and count_nonzero, one per row of
+// SPANFLOW_FOLDS.
 #include <bit>
 #include <cmath>
 #include <limits>
 
 #include "simd/hwy_config.h"
-#include "simd/states.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/reduce.cc"
 #include "hwy/foreach_target.h"
+#include "simd/reduction-inl.h"
 #include "simd/sums-inl.h"
-#include "simd/tables.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace spanflow::simd {
@@ -22,17 +22,14 @@ using base::Kind;
 // ---- sums of floats ----
 
 template <Kind kKind>
-void UpdateFloatSum(Accumulator* acc, const void* input, size_t n) {
+void AddFloats(FloatSum& sum, const std::byte* in, size_t n) {
   using T = Lane<kKind>;
   constexpr size_t kParts = KindLane<kKind>::kLanes;
-  FloatSum& sum = StateOf<FloatSum>(acc);
+  constexpr bool kComplex = kParts == 2;
   sum.count += n;
-  const std::byte* in = static_cast<const std::byte*>(input);
   for (size_t lanes = n * kParts; lanes != 0;) {
     const size_t block = std::min(lanes, kSumBlock<T>);
-    const PartSums<T> parts = SumBlock<kParts == 2, T>(in, block, Ahead<T>(lanes));
-    sum.re.Add(parts.re);
-    if constexpr (kParts == 2) sum.im.Add(parts.im);
+    AddBlock<kComplex>(SumBlock<kComplex, T>(in, block, Ahead<T>(lanes)), in, block, &sum);
     in += block * sizeof(T);
     lanes -= block;
   }
@@ -133,15 +130,52 @@ Int128 SumIntegers(const std::byte* in, size_t n) {
 #endif
 
 template <Kind kKind>
-void UpdateIntegerSum(Accumulator* acc, const void* input, size_t n) {
+void AddIntegers(IntegerSum& sum, const std::byte* in, size_t n) {
   constexpr size_t kBlock = size_t{1} << 30;  // no 64-bit lane overflows
-  IntegerSum& sum = StateOf<IntegerSum>(acc);
   sum.count += n;
-  const std::byte* in = static_cast<const std::byte*>(input);
   for (size_t i = 0; i < n; i += kBlock) {
     sum.total += SumIntegers<kKind>(in + i * kItemBytes<kKind>, std::min(kBlock, n - i));
   }
 }
+
+// ---- sum and mean ----
+
+template <Kind kKind>
+struct Sum {
+  static constexpr bool kFloating = base::IsFloat(kKind) || base::IsComplex(kKind);
+  using State = std::conditional_t<kFloating, FloatSum, IntegerSum>;
+
+  static void Update(State& sum, const std::byte* in, size_t n) {
+    if constexpr (kFloating)
+      AddFloats<kKind>(sum, in, n);
+    else
+      AddIntegers<kKind>(sum, in, n);
+  }
+
+  static void Finish(const State& sum, double, void* out) {
+    if constexpr (kFloating) {
+      const bool empty = sum.count == 0;
+      WriteResult<Lane<kKind>>(empty ? 0.0 : sum.re.Value(), out);
+      if (base::IsComplex(kKind)) WriteResult<Lane<kKind>>(empty ? 0.0 : sum.im.Value(), out, 1);
+    } else {
+      const auto wrapped = static_cast<uint64_t>(sum.total);
+      std::memcpy(out, &wrapped, sizeof(wrapped));
+    }
+  }
+};
+
+template <Kind kKind>
+struct Mean : Sum<kKind> {
+  static void Finish(const typename Sum<kKind>::State& sum, double, void* out) {
+    const auto count = static_cast<double>(sum.count);
+    if constexpr (Sum<kKind>::kFloating) {
+      WriteResult<Lane<kKind>>(sum.re.Value() / count, out);
+      if (base::IsComplex(kKind)) WriteResult<Lane<kKind>>(sum.im.Value() / count, out, 1);
+    } else {
+      WriteResult<double>(static_cast<double>(sum.total) / count, out);
+    }
+  }
+};
 
 // ---- min and max ----
 
@@ -198,18 +232,30 @@ bool ExtremeOfBlock(const std::byte* in, size_t n, [[maybe_unused]] size_t ahead
 }
 
 template <Kind kKind, bool kMax>
-void UpdateExtreme(Accumulator* acc, const void* input, size_t n) {
+struct ExtremeItem {
   using T = Lane<kKind>;
-  constexpr size_t kBlock = size_t{1} << 14;
-  constexpr size_t kAhead = 4096;  // bytes, less than a block
-  Extreme<T>& state = StateOf<Extreme<T>>(acc);
-  const std::byte* in = static_cast<const std::byte*>(input);
-  for (size_t i = 0; i < n && !state.has_nan; i += kBlock) {
-    const size_t items = std::min(kBlock, n - i);
-    const size_t ahead = (n - i - items) * sizeof(T) >= kAhead ? kAhead : 0;
-    state.has_nan = !ExtremeOfBlock<kKind, kMax>(in + i * sizeof(T), items, ahead, &state.best);
+  using State = Extreme<kKind, kMax>;
+
+  static void Update(State& state, const std::byte* in, size_t n) {
+    constexpr size_t kBlock = size_t{1} << 14;
+    constexpr size_t kAhead = 4096;  // bytes, less than a block
+    for (size_t i = 0; i < n && !state.has_nan; i += kBlock) {
+      const size_t items = std::min(kBlock, n - i);
+      const size_t ahead = (n - i - items) * sizeof(T) >= kAhead ? kAhead : 0;
+      state.has_nan = !ExtremeOfBlock<kKind, kMax>(in + i * sizeof(T), items, ahead, &state.best);
+    }
   }
-}
+
+  static void Finish(const State& state, double, void* out) {
+    const T result = state.has_nan ? std::numeric_limits<T>::quiet_NaN() : state.best;
+    std::memcpy(out, &result, sizeof(T));
+  }
+};
+
+template <Kind kKind>
+struct Min : ExtremeItem<kKind, false> {};
+template <Kind kKind>
+struct Max : ExtremeItem<kKind, true> {};
 
 // ---- any, all, count_nonzero ----
 
@@ -265,58 +311,55 @@ bool ContainsItem(const std::byte* in, size_t n) {
   return !hn::AllFalse(d, kWanted ? hn::Ne(last, zero) : hn::Eq(last, zero));
 }
 
-template <class Truth, bool kWanted>
-void UpdateFound(Accumulator* acc, const void* input, size_t n) {
-  bool& found = StateOf<Found>(acc).found;
-  found = found || ContainsItem<Truth, kWanted>(static_cast<const std::byte*>(input), n);
-}
+// Any looks for an item that is true, all for one that is false.
+template <Kind kKind, bool kWanted>
+struct FoundItem {
+  using State = Found;
+  static void Update(State& state, const std::byte* in, size_t n) {
+    using Item = Truth<TruthKind(kKind)>;
+    state.found = state.found || ContainsItem<Item, kWanted>(in, n);
+  }
+  static void Finish(const State& state, double, void* out) {
+    const bool result = state.found == kWanted;
+    std::memcpy(out, &result, sizeof(result));
+  }
+};
+
+template <Kind kKind>
+struct Any : FoundItem<kKind, true> {};
+template <Kind kKind>
+struct All : FoundItem<kKind, false> {};
 
 template <class Truth>
-void UpdateCount(Accumulator* acc, const void* input, size_t n) {
+size_t CountItems(const std::byte* in, size_t n) {
   const typename Truth::D d;
   constexpr size_t kLanes = hn::MaxLanes(d);
   constexpr size_t kStep = kLanes * sizeof(typename Truth::T) * (Truth::kPair ? 2 : 1);
   const auto zero = hn::Zero(d);
-  const std::byte* in = static_cast<const std::byte*>(input);
   size_t count = 0;
   size_t left = n;
   for (; left >= kLanes; left -= kLanes, in += kStep) {
     count += hn::CountTrue(d, hn::Ne(Truth::Load(in), zero));
   }
   if (left != 0) count += hn::CountTrue(d, hn::Ne(Truth::LoadLast(in, left, 0), zero));
-  StateOf<Count>(acc).count += static_cast<int64_t>(count);
+  return count;
 }
-
-// ---- the table ----
 
 template <Kind kKind>
-void FillKind(Tables* tables) {
-  const auto set = [tables](Reduction reduction, auto update) {
-    ReductionKernel& cell =
-        tables->reductions[static_cast<size_t>(reduction)][static_cast<size_t>(kKind)];
-    if (Contains(InfoOf(reduction).kinds, kKind)) cell = WithState<kKind>(reduction, update);
-  };
-  if constexpr (base::IsFloat(kKind) || base::IsComplex(kKind)) {
-    set(Reduction::kSum, &UpdateFloatSum<kKind>);
-    set(Reduction::kMean, &UpdateFloatSum<kKind>);
-  } else {
-    set(Reduction::kSum, &UpdateIntegerSum<kKind>);
-    set(Reduction::kMean, &UpdateIntegerSum<kKind>);
+struct CountNonzero {
+  using State = Count;
+  static void Update(State& state, const std::byte* in, size_t n) {
+    state.count += static_cast<int64_t>(CountItems<Truth<TruthKind(kKind)>>(in, n));
   }
-  if constexpr (!base::IsComplex(kKind)) {
-    set(Reduction::kMin, &UpdateExtreme<kKind, false>);
-    set(Reduction::kMax, &UpdateExtreme<kKind, true>);
+  static void Finish(const State& state, double, void* out) {
+    std::memcpy(out, &state.count, sizeof(state.count));
   }
-  using T = Truth<TruthKind(kKind)>;
-  set(Reduction::kAny, &UpdateFound<T, true>);
-  set(Reduction::kAll, &UpdateFound<T, false>);
-  set(Reduction::kCountNonzero, &UpdateCount<T>);
-}
+};
 
 void Fill(Tables* tables) {
-  ForEachKind([tables]<Kind kKind>() {
-    if constexpr (Contains(kEveryKind, kKind)) FillKind<kKind>(tables);
-  });
+#define SPANFLOW_ROW(Name, ...) FillReduction<Name, Reduction::k##Name>(tables);
+  SPANFLOW_FOLDS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
 }
 
 }  // namespace
@@ -329,6 +372,6 @@ namespace spanflow::simd {
 namespace {
 HWY_EXPORT(Fill);
 }  // namespace
-void FillReductions(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
+void FillFolds(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
 }  // namespace spanflow::simd
 #endif  // HWY_ONCE

@@ -1,4 +1,5 @@
-// What lies in an Accumulator for each reduction, with how it starts, is merged and is read out.
+// The states of reductions: what lies in an Accumulator. A new one has seen nothing; Merge adds
+// what came after. One that has a Done() says when nothing that comes can change it any more.
 //
 // Owns: nothing; states are plain values. Threads: thread-compatible. Attached: not needed.
 // Fails: never.
@@ -77,19 +78,38 @@ struct IntegerSum {
   }
 };
 
-template <class T>
+// The smallest or largest item so far; before the first one, what is never smaller or larger.
+template <base::Kind kKind, bool kMax>
 struct Extreme {
-  T best;
+  using T = Lane<kKind>;
+
+  static constexpr T Identity() {
+    using Limits = std::numeric_limits<T>;
+    if constexpr (kKind == base::Kind::kBool) return kMax ? 0 : 1;
+    if constexpr (Limits::has_infinity) return kMax ? -Limits::infinity() : Limits::infinity();
+    return kMax ? Limits::lowest() : Limits::max();
+  }
+
+  T best = Identity();
   bool has_nan = false;
+
+  bool Done() const { return has_nan; }
+  void Merge(const Extreme& other) {
+    has_nan = has_nan || other.has_nan;
+    if (kMax ? other.best > best : other.best < best) best = other.best;
+  }
 };
 
 struct Found {
   bool found = false;
+
+  bool Done() const { return found; }
   void Merge(const Found& other) { found = found || other.found; }
 };
 
 struct Count {
   int64_t count = 0;
+
   void Merge(const Count& other) { count += other.count; }
 };
 
@@ -119,124 +139,5 @@ struct Moments {
     count = all;
   }
 };
-
-template <class State>
-void InitState(Accumulator* acc) {
-  new (acc->bytes) State();
-}
-
-template <class State>
-void MergeStates(Accumulator* acc, const Accumulator* other) {
-  StateOf<State>(acc).Merge(StateOf<State>(other));
-}
-
-template <base::Kind kKind>
-void FinishSum(const Accumulator* acc, double, void* out) {
-  if constexpr (base::IsFloat(kKind) || base::IsComplex(kKind)) {
-    const FloatSum& sum = StateOf<FloatSum>(acc);
-    const bool empty = sum.count == 0;
-    WriteResult<Lane<kKind>>(empty ? 0.0 : sum.re.Value(), out);
-    if constexpr (base::IsComplex(kKind)) {
-      WriteResult<Lane<kKind>>(empty ? 0.0 : sum.im.Value(), out, 1);
-    }
-  } else {
-    const uint64_t wrapped = static_cast<uint64_t>(StateOf<IntegerSum>(acc).total);
-    std::memcpy(out, &wrapped, sizeof(wrapped));
-  }
-}
-
-template <base::Kind kKind>
-void FinishMean(const Accumulator* acc, double, void* out) {
-  if constexpr (base::IsFloat(kKind) || base::IsComplex(kKind)) {
-    const FloatSum& sum = StateOf<FloatSum>(acc);
-    const double count = static_cast<double>(sum.count);
-    WriteResult<Lane<kKind>>(sum.re.Value() / count, out);
-    if constexpr (base::IsComplex(kKind)) WriteResult<Lane<kKind>>(sum.im.Value() / count, out, 1);
-  } else {
-    const IntegerSum& sum = StateOf<IntegerSum>(acc);
-    WriteResult<double>(static_cast<double>(sum.total) / static_cast<double>(sum.count), out);
-  }
-}
-
-template <base::Kind kKind, bool kRoot>
-void FinishMoments(const Accumulator* acc, double ddof, void* out) {
-  const Moments& moments = StateOf<Moments>(acc);
-  const double divisor = moments.count - ddof;
-  const double variance = moments.m2 / (divisor > 0 ? divisor : 0.0);
-  const double result = kRoot ? std::sqrt(variance) : variance;
-  using Real =
-      std::conditional_t<base::IsFloat(kKind) || base::IsComplex(kKind), Lane<kKind>, double>;
-  WriteResult<Real>(result, out);
-}
-
-// The identity of min is the largest value.
-template <base::Kind kKind, bool kMax>
-void InitExtreme(Accumulator* acc) {
-  using T = Lane<kKind>;
-  using Limits = std::numeric_limits<T>;
-  T start = kMax ? Limits::lowest() : Limits::max();
-  if constexpr (Limits::has_infinity) start = kMax ? -Limits::infinity() : Limits::infinity();
-  if constexpr (kKind == base::Kind::kBool) start = kMax ? 0 : 1;
-  new (acc->bytes) Extreme<T>{start};
-}
-
-template <base::Kind kKind, bool kMax>
-void MergeExtremes(Accumulator* acc, const Accumulator* other) {
-  using T = Lane<kKind>;
-  Extreme<T>& a = StateOf<Extreme<T>>(acc);
-  const Extreme<T>& b = StateOf<Extreme<T>>(other);
-  a.has_nan = a.has_nan || b.has_nan;
-  if (kMax ? b.best > a.best : b.best < a.best) a.best = b.best;
-}
-
-template <base::Kind kKind>
-void FinishExtreme(const Accumulator* acc, double, void* out) {
-  using T = Lane<kKind>;
-  const Extreme<T>& state = StateOf<Extreme<T>>(acc);
-  const T result = state.has_nan ? std::numeric_limits<T>::quiet_NaN() : state.best;
-  std::memcpy(out, &result, sizeof(T));
-}
-
-template <bool kNegate>
-void FinishFound(const Accumulator* acc, double, void* out) {
-  const bool result = StateOf<Found>(acc).found != kNegate;
-  std::memcpy(out, &result, sizeof(result));
-}
-
-inline void FinishCount(const Accumulator* acc, double, void* out) {
-  std::memcpy(out, &StateOf<Count>(acc).count, sizeof(int64_t));
-}
-
-using UpdateFn = void (*)(Accumulator* acc, const void* in, size_t n);
-
-// The kernel of a reduction around its inner loop.
-template <base::Kind kKind>
-ReductionKernel WithState(Reduction reduction, UpdateFn update) {
-  using Sum =
-      std::conditional_t<base::IsFloat(kKind) || base::IsComplex(kKind), FloatSum, IntegerSum>;
-  switch (reduction) {
-    case Reduction::kSum:
-      return {&InitState<Sum>, update, &MergeStates<Sum>, &FinishSum<kKind>};
-    case Reduction::kMean:
-      return {&InitState<Sum>, update, &MergeStates<Sum>, &FinishMean<kKind>};
-    case Reduction::kMin:
-      return {&InitExtreme<kKind, false>, update, &MergeExtremes<kKind, false>,
-              &FinishExtreme<kKind>};
-    case Reduction::kMax:
-      return {&InitExtreme<kKind, true>, update, &MergeExtremes<kKind, true>,
-              &FinishExtreme<kKind>};
-    case Reduction::kAny:
-      return {&InitState<Found>, update, &MergeStates<Found>, &FinishFound<false>};
-    case Reduction::kAll:
-      return {&InitState<Found>, update, &MergeStates<Found>, &FinishFound<true>};
-    case Reduction::kCountNonzero:
-      return {&InitState<Count>, update, &MergeStates<Count>, &FinishCount};
-    case Reduction::kVar:
-      return {&InitState<Moments>, update, &MergeStates<Moments>, &FinishMoments<kKind, false>};
-    case Reduction::kStd:
-      return {&InitState<Moments>, update, &MergeStates<Moments>, &FinishMoments<kKind, true>};
-  }
-  return {};
-}
 
 }  // namespace spanflow::simd

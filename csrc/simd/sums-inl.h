@@ -9,7 +9,11 @@
 #define SPANFLOW_SIMD_SUMS_INL_H_
 #endif
 
+#include <cmath>
+
 #include "simd/blocks-inl.h"
+#include "simd/states.h"
+#include "simd/tables.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace spanflow::simd {
@@ -103,6 +107,49 @@ HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes, size_t ahea
 }
 
 #endif
+
+// Calls use(doubles, count) for one piece of a run of T after the other.
+template <class T, class Use>
+HWY_INLINE void ForEachWidened(const std::byte* in, size_t lanes, base::Kind kind, Use use) {
+  constexpr size_t kPiece = kSumBlock<double>;
+  HWY_ALIGN std::byte piece[kPiece * sizeof(double)];
+  const CastFn widen =
+      CurrentTables().casts[static_cast<size_t>(kind)][static_cast<size_t>(base::Kind::kF64)];
+  while (lanes != 0) {
+    const size_t count = std::min(lanes, kPiece);
+    widen(in, piece, count);
+    use(piece, count);
+    in += count * sizeof(T);
+    lanes -= count;
+  }
+}
+
+template <bool kComplex>
+HWY_NOINLINE PartSums<double> SumWidened(const std::byte* in, size_t lanes) {
+  PartSums<double> sums = {-0.0, -0.0};
+  ForEachWidened<float>(in, lanes, base::Kind::kF32, [&](const std::byte* piece, size_t count) {
+    const PartSums<double> more = SumBlock<kComplex, double>(piece, count, 0);
+    sums.re += more.re;
+    sums.im += more.im;
+  });
+  return sums;
+}
+
+// Adds the sums of a block of T. Where they left the range of f32 they are taken again in f64: what
+// the result is must not depend on which elements came into one block. A sum that is NaN already
+// stays so.
+template <bool kComplex, class T>
+HWY_INLINE void AddBlock(PartSums<T> sums, const std::byte* in, size_t lanes, FloatSum* to) {
+  PartSums<double> wide = {double{sums.re}, double{sums.im}};
+  if constexpr (sizeof(T) == 4) {
+    const bool finite = std::isfinite(sums.re) && (!kComplex || std::isfinite(sums.im));
+    if (HWY_UNLIKELY(!finite) && !std::isnan(to->re.total)) {
+      wide = SumWidened<kComplex>(in, lanes);
+    }
+  }
+  to->re.Add(wide.re);
+  if constexpr (kComplex) to->im.Add(wide.im);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace spanflow::simd

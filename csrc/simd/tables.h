@@ -15,6 +15,7 @@ namespace spanflow::simd {
 struct Tables {
   const char* target_name = "";
   ElementwiseKernel ops[kNumOps][base::kNumKinds];
+  ElementwiseFn mixed_compares[kNumOps][2] = {};  // [1]: the unsigned operand is the first
   CastFn casts[base::kNumKinds][base::kNumKinds] = {};
   ReductionKernel reductions[kNumReductions][base::kNumKinds];
   SummaryFn summaries[base::kNumKinds] = {};
@@ -26,16 +27,15 @@ struct Tables {
   decltype(&CountTrue) count_true = nullptr;
 };
 
-// One per family of kernels, each in its own source. `target` is an index into Highway's dispatch
-// tables, which DispatchIndex gives.
-void FillArithmetic(size_t target, Tables* tables);
-void FillLogic(size_t target, Tables* tables);
-void FillCasts(size_t target, Tables* tables);
-void FillReductions(size_t target, Tables* tables);
-void FillMoments(size_t target, Tables* tables);
-void FillColumns(size_t target, Tables* tables);
-void FillMoves(size_t target, Tables* tables);
-void FillCompress(size_t target, Tables* tables);
+// The families of kernels, each in its own source, which defines Fill##Name. `target` is an index
+// into Highway's dispatch tables.
+#define SPANFLOW_FAMILIES(ROW) \
+  ROW(Arithmetic)              \
+  ROW(Logic) ROW(Casts) ROW(Folds) ROW(Moments) ROW(Columns) ROW(Moves) ROW(Compress)
+
+#define SPANFLOW_ROW(Name) void Fill##Name(size_t target, Tables* tables);
+SPANFLOW_FAMILIES(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
 
 // The tables of the target in use; chosen at the first call.
 const Tables& CurrentTables();

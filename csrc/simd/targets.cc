@@ -47,14 +47,9 @@ const Tables& TablesOf(int64_t bit) {
     auto fresh = std::make_unique<Tables>();
     const size_t target = DispatchIndex(bit);
     fresh->target_name = hwy::TargetName(bit);
-    FillArithmetic(target, fresh.get());
-    FillLogic(target, fresh.get());
-    FillCasts(target, fresh.get());
-    FillReductions(target, fresh.get());
-    FillMoments(target, fresh.get());
-    FillColumns(target, fresh.get());
-    FillMoves(target, fresh.get());
-    FillCompress(target, fresh.get());
+#define SPANFLOW_ROW(Name) Fill##Name(target, fresh.get());
+    SPANFLOW_FAMILIES(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
     tables = fresh.release();
   }
   return *tables;

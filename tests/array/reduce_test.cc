@@ -1,8 +1,10 @@
 #include "array/reduce.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include "array/create.h"
+#include "array/fold.h"
 #include "array/promote.h"
 #include "runtime/pool.h"
 #include "testing.h"
@@ -196,6 +198,82 @@ TEST(ReduceTest, SameResultsForAnyNumberOfThreads) {
     }
   }
   runtime::SetNumThreads(before);
+}
+
+// The same numbers as one row, as rows and as columns, C and Fortran order: what leaves the range
+// of float32 on the way must not depend on the way.
+TEST(ReduceTest, SameResultsForAnyLayout) {
+  for (const double scale : {3e38, 1e30, 1e-25}) {
+    const int64_t rows = 300, columns = 40;
+    const View flat = MakeView(DType(Kind::kF32), {rows * columns});
+    float* const items = reinterpret_cast<float*>(flat.data);
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      const double share = static_cast<double>(i % 7 - 3) / 3;
+      items[i] = static_cast<float>(scale * share);
+    }
+    View table = flat;
+    table.layout = base::Layout::Contiguous(DType(Kind::kF32), {rows, columns}).value();
+    View turned = table;
+    std::swap(turned.layout.shape[0], turned.layout.shape[1]);
+    std::swap(turned.layout.strides[0], turned.layout.strides[1]);
+    for (const Reduction reduction : {Reduction::kMean, Reduction::kVar, Reduction::kStd}) {
+      const View one = MakeView(DType(Kind::kF32), {});
+      ASSERT_TRUE(Reduce(reduction, flat, AllAxes(1), 0, one).ok());
+      const View by_column = MakeView(DType(Kind::kF32), {columns});
+      const View again = MakeView(DType(Kind::kF32), {columns});
+      AxisSet first, second;
+      first.set(0);
+      second.set(1);
+      ASSERT_TRUE(Reduce(reduction, table, first, 0, by_column).ok());
+      ASSERT_TRUE(Reduce(reduction, turned, second, 0, again).ok());
+      for (int64_t c = 0; c < columns; ++c) {
+        std::vector<double> column;
+        for (int64_t r = 0; r < rows; ++r) column.push_back(double{items[r * columns + c]});
+        // The variance of such numbers may be infinity or 0 as float32.
+        const double wanted = double{static_cast<float>(Reference(reduction, column, 0))};
+        const double size = reduction == Reduction::kMean ? scale : wanted;
+        if (std::isinf(wanted)) continue;
+        EXPECT_NEAR(Get(by_column, {c}), wanted, 1e-6 * size) << scale;
+        EXPECT_NEAR(Get(again, {c}), wanted, 1e-6 * size) << scale;
+      }
+      EXPECT_TRUE(std::isfinite(Get(one, {})) || scale * scale > 3e38) << scale;
+    }
+  }
+}
+
+// What nothing can change any more is not read on: here it could not be.
+TEST(ReduceTest, AnyStopsAtTheFirst) {
+  const int64_t page = 4096, readable = 256 * page;
+  void* const memory = mmap(nullptr, static_cast<size_t>(2 * readable), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  View in = MakeView(DType(Kind::kBool), {1});
+  in.data = static_cast<std::byte*>(memory);
+  in.block = {};
+  in.layout = base::Layout::Contiguous(DType(Kind::kBool), {2 * readable}).value();
+  in.data[readable - 1] = std::byte{1};
+  ASSERT_EQ(mprotect(in.data + readable, static_cast<size_t>(readable), PROT_NONE), 0);
+  const View out = MakeView(DType(Kind::kBool), {});
+  ASSERT_TRUE(Reduce(Reduction::kAny, in, AllAxes(1), 0, out, {.threads = 1}).ok());
+  EXPECT_EQ(Get(out, {}), 1);
+  munmap(memory, static_cast<size_t>(2 * readable));
+}
+
+TEST(FoldTest, PartialResultsAreMergedInOrder) {
+  const int64_t tasks = 10'007;  // more than are kept at a time
+  std::vector<int64_t> seen;
+  const auto fold = [](int64_t task, simd::Accumulator* partial) {
+    std::memcpy(partial[1].bytes, &task, sizeof(task));
+  };
+  const auto merge = [&](int64_t task, const simd::Accumulator* partial) {
+    int64_t folded;
+    std::memcpy(&folded, partial[1].bytes, sizeof(folded));
+    EXPECT_EQ(folded, task);
+    seen.push_back(task);
+  };
+  FoldInOrder(tasks, 3, 2, fold, merge, {});
+  ASSERT_EQ(seen.size(), static_cast<size_t>(tasks));
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
 }
 
 TEST(ReduceTest, NothingToReduce) {

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <complex>
 
+#include <utility>
+
 #include "testing.h"
 
 namespace spanflow::simd {
@@ -328,6 +330,71 @@ TEST_P(Semantics, BoolsFromElsewhereCountAsTrueWhenNotZero) {
   EXPECT_EQ(std::vector<uint8_t>(out, out + 6), (std::vector<uint8_t>{1, 1, 1, 0, 1, 0}));
   FindKernel(Op::kInvert, Kind::kBool).run(in, out, 6);
   EXPECT_EQ(std::vector<uint8_t>(out, out + 6), (std::vector<uint8_t>{1, 0, 0, 0, 0, 1}));
+}
+
+template <Op kOp, class A, class B>
+bool ComparesAs(A a, B b) {
+  switch (kOp) {
+    case Op::kEqual:
+      return std::cmp_equal(a, b);
+    case Op::kNotEqual:
+      return std::cmp_not_equal(a, b);
+    case Op::kLess:
+      return std::cmp_less(a, b);
+    case Op::kLessEqual:
+      return std::cmp_less_equal(a, b);
+    case Op::kGreater:
+      return std::cmp_greater(a, b);
+    default:
+      return std::cmp_greater_equal(a, b);
+  }
+}
+
+// Every pair of extreme numbers and many others, at an address of odd alignment.
+template <Op kOp, Kind kFirst, Kind kSecond>
+void CheckMixedCompare() {
+  using A = Lane<kFirst>;
+  using B = Lane<kSecond>;
+  Engine engine(5);
+  std::vector<A> a = RandomLanes<kFirst>(engine, 500);
+  std::vector<B> b = RandomLanes<kSecond>(engine, 500);
+  for (const A x : SpecialValues<A>()) {
+    for (const B y : SpecialValues<B>()) {
+      a.push_back(x);
+      b.push_back(y);
+    }
+    b.push_back(static_cast<B>(x));  // the same bits
+    a.push_back(x);
+  }
+  const ElementwiseFn run = FindMixedCompare(kOp, kFirst, kSecond);
+  ASSERT_NE(run, nullptr);
+  std::vector<std::byte> first(a.size() * 8 + 1), second(b.size() * 8 + 3);
+  std::memcpy(first.data() + 1, a.data(), a.size() * 8);
+  std::memcpy(second.data() + 3, b.data(), b.size() * 8);
+  const void* const in[] = {first.data() + 1, second.data() + 3};
+  std::vector<uint8_t> out(a.size());
+  run(in, out.data(), a.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(out[i], ComparesAs<kOp>(a[i], b[i])) << InfoOf(kOp).name << a[i] << " " << b[i];
+  }
+}
+
+template <Op kOp>
+void CheckMixed() {
+  if constexpr (InfoOf(kOp).rule == TypeRule::kCompare) {
+    CheckMixedCompare<kOp, Kind::kI64, Kind::kU64>();
+    CheckMixedCompare<kOp, Kind::kU64, Kind::kI64>();
+  } else {
+    EXPECT_EQ(FindMixedCompare(kOp, Kind::kI64, Kind::kU64), nullptr);
+  }
+  EXPECT_EQ(FindMixedCompare(kOp, Kind::kI64, Kind::kI64), nullptr);
+  EXPECT_EQ(FindMixedCompare(kOp, Kind::kU64, Kind::kF64), nullptr);
+}
+
+TEST_P(Semantics, SignedAndUnsignedCompareExactly) {
+#define SPANFLOW_ROW(Name, ...) CheckMixed<Op::k##Name>();
+  SPANFLOW_ELEMENTWISE(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
 }
 
 TEST_P(Semantics, NegationChangesTheSignOfZero) {

@@ -388,6 +388,94 @@ TEST_P(Reductions, SummaryGivesWhatEachAloneGives) {
 TEST_P(Reductions, OnlyFloatsHaveASummary) {
   EXPECT_EQ(FindSummary(Kind::kI32), nullptr);
   EXPECT_EQ(FindSummary(Kind::kC64), nullptr);
+  EXPECT_EQ(FindSummary(Kind::kRecord), nullptr);
+}
+
+// ---- f32 where f32 does not do ----
+
+// Sum, mean, var and std of parts like these, computed in long double.
+template <Kind kKind>
+void CheckWideRange(double scale, bool constant) {
+  using T = Lane<kKind>;
+  constexpr size_t kParts = KindLane<kKind>::kLanes;
+  constexpr size_t kItems = 20011;
+  std::vector<T> lanes(kItems * kParts);
+  Engine engine(3);
+  for (T& lane : lanes) {
+    const double share = constant ? 1 : std::uniform_real_distribution<double>(0.2, 1)(engine);
+    lane = static_cast<T>(scale * ((engine() & 1) != 0 && !constant ? -share : share));
+  }
+  long double sum[2] = {}, squares = 0;
+  for (size_t i = 0; i < lanes.size(); ++i) sum[i % kParts] += lanes[i];
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    const long double distance = lanes[i] - sum[i % kParts] / kItems;
+    squares += distance * distance;
+  }
+  const auto cuts = RandomCuts(engine, kItems);
+  const auto near = [](double seen, long double wanted, long double size) {
+    return std::fabs(static_cast<long double>(seen) - wanted) <= 1e-6L * size;
+  };
+  T out[2] = {};
+  const auto reduce = [&](Reduction reduction) {
+    Reduce(FindReduction(reduction, kKind), reinterpret_cast<const std::byte*>(lanes.data()),
+           kItemBytes<kKind>, kItems, cuts, 0, out);
+    return double{out[0]};
+  };
+  EXPECT_TRUE(near(reduce(Reduction::kMean), sum[0] / kItems, scale)) << out[0];
+  if (kParts == 2) {
+    EXPECT_TRUE(near(double{out[1]}, sum[1] / kItems, scale)) << out[1];
+  }
+  if (std::fabs(sum[0]) < static_cast<long double>(std::numeric_limits<T>::max())) {
+    EXPECT_TRUE(near(reduce(Reduction::kSum), sum[0], scale * kItems)) << out[0];
+  }
+  const long double deviation = std::sqrt(squares / kItems);
+  EXPECT_TRUE(near(reduce(Reduction::kStd), deviation, deviation + 1e-6L * scale)) << out[0];
+}
+
+TEST_P(Reductions, SinglePrecisionAtTheEndsOfItsRange) {
+  for (const double scale : {3e38, 1e30, 1e19, 1.0, 1e-17, 1e-25, 1e-37}) {
+    for (const bool constant : {false, true}) {
+      SCOPED_TRACE(std::to_string(std::log10(scale)) + (constant ? " constant" : ""));
+      CheckWideRange<Kind::kF32>(scale, constant);
+      CheckWideRange<Kind::kC64>(scale, constant);
+    }
+  }
+}
+
+TEST_P(Reductions, InfinityAndNanStay) {
+  for (const size_t n : {size_t{3}, size_t{5000}}) {
+    std::vector<float> in(n, 1.0f);
+    in[n / 2] = std::numeric_limits<float>::infinity();
+    EXPECT_EQ((ReduceOne<Kind::kF32, float>(Reduction::kSum, in.data(), n)), in[n / 2]);
+    EXPECT_EQ((ReduceOne<Kind::kF32, float>(Reduction::kMean, in.data(), n)), in[n / 2]);
+    EXPECT_TRUE(std::isnan(ReduceOne<Kind::kF32, float>(Reduction::kStd, in.data(), n)));
+    in[0] = -in[n / 2];
+    EXPECT_TRUE(std::isnan(ReduceOne<Kind::kF32, float>(Reduction::kSum, in.data(), n)));
+    in[0] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_TRUE(std::isnan(ReduceOne<Kind::kF32, float>(Reduction::kSum, in.data(), n)));
+    EXPECT_TRUE(std::isnan(ReduceOne<Kind::kF32, float>(Reduction::kStd, in.data(), n)));
+  }
+}
+
+TEST_P(Reductions, SomeKnowThatTheyAreDone) {
+  const float items[] = {0, std::numeric_limits<float>::quiet_NaN()};
+  const auto done_after = [&](Reduction reduction, size_t n) {
+    const ReductionKernel kernel = FindReduction(reduction, Kind::kF32);
+    Accumulator acc;
+    kernel.init(&acc);
+    kernel.update(&acc, items, n);
+    return kernel.done(&acc);
+  };
+  EXPECT_FALSE(done_after(Reduction::kAny, 1));
+  EXPECT_TRUE(done_after(Reduction::kAny, 2));
+  EXPECT_FALSE(done_after(Reduction::kAll, 0));
+  EXPECT_TRUE(done_after(Reduction::kAll, 1));
+  for (const Reduction reduction : {Reduction::kMin, Reduction::kMax}) {
+    EXPECT_FALSE(done_after(reduction, 1));
+    EXPECT_TRUE(done_after(reduction, 2));
+  }
+  EXPECT_EQ(FindReduction(Reduction::kSum, Kind::kF32).done, nullptr);
+  EXPECT_EQ(FindReduction(Reduction::kCountNonzero, Kind::kF32).done, nullptr);
 }
 
 // ---- any, all, count_nonzero ----

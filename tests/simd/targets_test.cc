@@ -71,10 +71,11 @@ TEST(Tables, CellsExistExactlyWhereDeclared) {
         EXPECT_EQ(flat.merge != nullptr, declared);
         EXPECT_EQ(flat.finish != nullptr, declared);
         const ColumnKernel column = FindColumnReduction(reduction, kind);
-        EXPECT_EQ(column.init != nullptr, declared);
-        EXPECT_EQ(column.update != nullptr, declared);
-        EXPECT_EQ(column.merge != nullptr, declared);
-        EXPECT_EQ(column.finish != nullptr, declared);
+        const bool has_columns = column.init != nullptr;  // a row may do without
+        EXPECT_TRUE(declared || !has_columns) << InfoOf(reduction).name << " " << k;
+        EXPECT_EQ(column.update != nullptr, has_columns);
+        EXPECT_EQ(column.merge != nullptr, has_columns);
+        EXPECT_EQ(column.finish != nullptr, has_columns);
       }
       for (int to = 0; to < base::kNumAllKinds; ++to) {
         const bool both = k < base::kNumKinds && to < base::kNumKinds;
