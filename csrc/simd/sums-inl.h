@@ -143,9 +143,8 @@ HWY_INLINE void AddBlock(PartSums<T> sums, const std::byte* in, size_t lanes, Fl
   PartSums<double> wide = {double{sums.re}, double{sums.im}};
   if constexpr (sizeof(T) == 4) {
     const bool finite = std::isfinite(sums.re) && (!kComplex || std::isfinite(sums.im));
-    if (HWY_UNLIKELY(!finite) && !std::isnan(to->re.total)) {
-      wide = SumWidened<kComplex>(in, lanes);
-    }
+    const bool is_nan = std::isnan(to->re.total) && (!kComplex || std::isnan(to->im.total));
+    if (HWY_UNLIKELY(!finite) && !is_nan) wide = SumWidened<kComplex>(in, lanes);
   }
   to->re.Add(wide.re);
   if constexpr (kComplex) to->im.Add(wide.im);
