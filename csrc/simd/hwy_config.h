@@ -12,3 +12,9 @@
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS ((0x1FLL << 3) | (1LL << 12) | (0x1FFFLL << 15))
 #endif
+
+// The plain fallback is the one-lane target with every compiler. Highway's emulated 128-bit vectors
+// turn infinities into the largest finite number (1.0.3, casts to f32, least and greatest lane).
+#ifndef HWY_BROKEN_EMU128
+#define HWY_BROKEN_EMU128 1
+#endif

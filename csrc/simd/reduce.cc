@@ -37,13 +37,6 @@ void AddFloats(FloatSum& sum, const std::byte* in, size_t n) {
 
 // ---- sums of integers ----
 
-// What makes a signed integer an unsigned one of the same order: the sum is then too large by this
-// for each element.
-template <class T>
-inline constexpr BitsOf<T> kBias = std::is_signed_v<T>
-                                       ? static_cast<BitsOf<T>>(BitsOf<T>{1} << (8 * sizeof(T) - 1))
-                                       : BitsOf<T>{0};
-
 #if HWY_TARGET == HWY_SCALAR
 
 template <Kind kKind>
@@ -66,6 +59,13 @@ Int128 SumIntegers(const std::byte* in, size_t n) {
 }
 
 #else
+
+// What makes a signed integer an unsigned one of the same order: the sum is then too large by this
+// for each element.
+template <class T>
+inline constexpr BitsOf<T> kBias = std::is_signed_v<T>
+                                       ? static_cast<BitsOf<T>>(BitsOf<T>{1} << (8 * sizeof(T) - 1))
+                                       : BitsOf<T>{0};
 
 using D64 = hn::ScalableTag<uint64_t>;
 using V64 = hn::Vec<D64>;

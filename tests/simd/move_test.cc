@@ -58,8 +58,8 @@ TEST_P(Moves, Gather) {
   for (size_t itemsize = 1; itemsize <= 24; ++itemsize) {
     for (const ptrdiff_t stride : Strides(itemsize)) {
       SCOPED_TRACE(std::to_string(itemsize) + " bytes, stride " + std::to_string(stride));
-      for (const size_t n :
-           {0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 257}) {
+      for (const size_t n : std::initializer_list<size_t>{
+               0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129, 257}) {
         CheckGather(engine, source, target, itemsize, stride, n);
         if (HasFatalFailure()) return;
       }
@@ -75,7 +75,7 @@ TEST_P(Moves, Scatter) {
     for (const ptrdiff_t stride : Strides(itemsize)) {
       if (stride == 0) continue;
       SCOPED_TRACE(std::to_string(itemsize) + " bytes, stride " + std::to_string(stride));
-      for (const size_t n : {0, 1, 3, 4, 5, 64, 67, 257}) {
+      for (const size_t n : std::initializer_list<size_t>{0, 1, 3, 4, 5, 64, 67, 257}) {
         const Span span = SpanOf(n, stride, itemsize);
         const std::vector<std::byte> items = RandomBytes(engine, n * itemsize);
         std::vector<std::byte> expected(span.bytes, kCanary);
@@ -122,7 +122,7 @@ void CheckCompress(Engine& engine, GuardedBytes& source, GuardedBytes& flags, Gu
 TEST_P(Moves, CompressAndCount) {
   Engine engine(3);
   GuardedBytes source(5000 * 24), flags(5000), target(5000 * 24);
-  for (const size_t itemsize : {1, 2, 3, 4, 5, 8, 12, 16, 24}) {
+  for (const size_t itemsize : std::initializer_list<size_t>{1, 2, 3, 4, 5, 8, 12, 16, 24}) {
     SCOPED_TRACE(itemsize);
     for (const int percent : {0, 1, 10, 50, 90, 99, 100}) {
       for (const size_t n : Lengths(64)) {

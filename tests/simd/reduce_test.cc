@@ -51,7 +51,8 @@ std::vector<size_t> RandomCuts(Engine& engine, size_t n) {
 
 std::vector<size_t> TestLengths() {
   std::vector<size_t> lengths = Lengths(64);
-  for (const size_t n : {1023, 1024, 1025, 2047, 2049, 4096, 8191, 20011, 70001}) {
+  for (const size_t n :
+       std::initializer_list<size_t>{1023, 1024, 1025, 2047, 2049, 4096, 8191, 20011, 70001}) {
     lengths.push_back(n);
   }
   return lengths;
@@ -531,7 +532,7 @@ TEST_P(Reductions, AnyAllAndCountSeeEveryItem) {
       SCOPED_TRACE(NameOf(kKind));
       GuardedBytes guard(6000 * 16);
       for (const auto& nonzero : NonzeroItems<kKind>()) {
-        for (const size_t n : {1, 2, 3, 15, 16, 33, 64, 65, 131}) {
+        for (const size_t n : std::initializer_list<size_t>{1, 2, 3, 15, 16, 33, 64, 65, 131}) {
           for (size_t at = 0; at < n; ++at) CheckTruthAt<kKind>(n, at, nonzero, guard);
         }
         for (size_t at = 0; at < 5001; at += 617) CheckTruthAt<kKind>(5001, at, nonzero, guard);
