@@ -35,6 +35,36 @@ struct Kernels {
   size_t size() const { return all.size(); }
 };
 
+// The kernels for several reductions of one kind. Those that share their accumulator (sum and mean,
+// var and std) fold it only once; those that are parts of a summary come first, to be folded
+// together.
+class SharedKernels {
+ public:
+  using Role = simd::Accumulator* simd::Summary::*;
+
+  SharedKernels(std::span<const simd::Reduction> reductions, base::Kind compute);
+
+  size_t size() const { return count_; }
+  size_t PlaceOf(simd::Reduction reduction) const { return place_[static_cast<size_t>(reduction)]; }
+  const simd::ReductionKernel& operator[](size_t place) const { return kernels_[place]; }
+  Kernels All() const;  // valid as long as this lives
+
+ private:
+  size_t Add(const simd::ReductionKernel& kernel, Role role);
+
+  simd::ReductionKernel kernels_[simd::kNumReductions];
+  Role roles_[simd::kNumReductions] = {};
+  size_t place_[simd::kNumReductions] = {};
+  size_t count_ = 0;
+  Kernels together_;
+};
+
+// Each takes one accumulator for each kernel.
+void InitAll(Kernels kernels, simd::Accumulator* acc);
+void UpdateAll(Kernels kernels, simd::Accumulator* acc, const void* values, size_t n);
+void MergeAll(Kernels kernels, simd::Accumulator* into, const simd::Accumulator* more);
+bool AllDone(Kernels kernels, const simd::Accumulator* acc);  // nothing can change any result
+
 // Elements [begin, end) of the plan's walk, every address moved by `offset`, into one accumulator
 // for each kernel. With several kernels each L1-sized block is given to all of them while it is
 // hot.

@@ -76,68 +76,6 @@ void PlanAll(const View& in, LoadPlan* load) {
   load->Make(in.dtype(), ComputeKind(in.dtype().kind()));
 }
 
-using Role = Accumulator* simd::Summary::*;
-
-// Which part of a summary a reduction is; null if none.
-Role RoleOf(Reduction reduction) {
-  switch (reduction) {
-    case Reduction::kSum:
-    case Reduction::kMean:
-      return &simd::Summary::sum;
-    case Reduction::kMin:
-      return &simd::Summary::min;
-    case Reduction::kMax:
-      return &simd::Summary::max;
-    case Reduction::kVar:
-    case Reduction::kStd:
-      return &simd::Summary::moments;
-    default:
-      return nullptr;
-  }
-}
-
-// The kernels for several reductions. Those that share their accumulator (sum and mean, var and
-// std) fold it only once; those that are parts of a summary come first, to be folded together.
-class SharedKernels {
- public:
-  SharedKernels(std::span<const Reduction> reductions, Kind compute) {
-    const simd::SummaryFn summary = simd::FindSummary(compute);
-    for (const bool together : {true, false}) {
-      for (Reduction reduction : reductions) {
-        const Role role = RoleOf(reduction);
-        if (together != (summary != nullptr && role != nullptr)) continue;
-        place_[static_cast<size_t>(reduction)] = Add(simd::FindReduction(reduction, compute), role);
-      }
-      if (together && count_ > 1) together_ = {{}, summary, count_, roles_};
-    }
-  }
-
-  size_t size() const { return count_; }
-  size_t PlaceOf(Reduction reduction) const { return place_[static_cast<size_t>(reduction)]; }
-  const simd::ReductionKernel& operator[](size_t place) const { return kernels_[place]; }
-  Kernels All() const {
-    Kernels kernels = together_;
-    kernels.all = {kernels_, count_};
-    return kernels;
-  }
-
- private:
-  size_t Add(const simd::ReductionKernel& kernel, Role role) {
-    for (size_t k = 0; k < count_; ++k) {
-      if (kernels_[k].update == kernel.update && kernels_[k].merge == kernel.merge) return k;
-    }
-    kernels_[count_] = kernel;
-    roles_[count_] = role;
-    return count_++;
-  }
-
-  simd::ReductionKernel kernels_[simd::kNumReductions];
-  Role roles_[simd::kNumReductions] = {};
-  size_t place_[simd::kNumReductions] = {};
-  size_t count_ = 0;
-  Kernels together_;
-};
-
 Status CheckMany(std::span<const Reduction> reductions, Kind kind, size_t accumulators) {
   if (reductions.size() != accumulators) {
     return Status::Value(std::to_string(reductions.size()) + " reductions need as many results, " +

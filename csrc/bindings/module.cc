@@ -5,6 +5,7 @@
 #include "bindings/array_object.h"
 #include "bindings/create.h"
 #include "bindings/dtype_object.h"
+#include "bindings/expression.h"
 #include "bindings/functions.h"
 #include "bindings/lease.h"
 #include "bindings/operation.h"
@@ -92,10 +93,11 @@ int Execute(PyObject* module) {
   state->iterator_type = MakeType(module, &iterator_spec, false);
   state->operation_type = MakeType(module, &operation_spec, true);
   state->array_type = MakeArrayType(module);
+  state->expression_type = MakeExpressionType(module);
   AddDTypes(module, state);
   AddOperations(module, state);
-  for (PyMethodDef* table :
-       {create_functions, file_functions, system_functions, lifecycle_functions}) {
+  for (PyMethodDef* table : {create_functions, expression_functions, file_functions,
+                             system_functions, lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
   AddPipeline(module, state);

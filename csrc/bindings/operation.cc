@@ -11,6 +11,7 @@
 #include "array/promote.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
+#include "bindings/expression.h"
 #include "capi/object.h"
 
 namespace spanflow::bindings {
@@ -78,15 +79,6 @@ void ReadOperand(ModuleState* state, const char* name, PyObject* object, Operand
   type.kind = operand.view().dtype().kind();
 }
 
-// Whether an operator should try at all: anything else gets NotImplemented, so that the other
-// operand's class has its say.
-bool IsOperandLike(ModuleState* state, PyObject* object) {
-  if (PyBytes_Check(object)) return false;
-  return IsArray(state, object) || IsPythonScalar(object) || PyObject_CheckBuffer(object) ||
-         PyList_Check(object) || PyTuple_Check(object) || PyLong_Check(object) ||
-         PyFloat_Check(object) || capi::AttributeOrNull(object, "__array_interface__");
-}
-
 // Two Python ints, of any size: their order is compared in their place.
 void CompareInts(Operands* operands) {
   Operand& first = operands->operand[0];
@@ -143,15 +135,6 @@ int Category(Kind kind) {
   return base::IsFloat(kind) ? 3 : 4;
 }
 
-void CheckOut(const char* name, const View& out, Kind result) {
-  RequireNumeric(out.dtype(), name);
-  CheckWritable(out);
-  if (Category(result) > Category(out.dtype().kind())) {
-    Raise(PyExc_TypeError, "%s() gives %s, which does not cast to out's dtype %s (rule: same_kind)",
-          name, base::InfoOf(result).name, out.dtype().ToString().c_str());
-  }
-}
-
 base::Dims BroadcastOf(Views views) {
   const base::Dims* shapes[kMaxArity];
   bool same = true;
@@ -161,18 +144,6 @@ base::Dims BroadcastOf(Views views) {
   }
   if (same) return *shapes[0];
   return capi::Take(base::BroadcastShapes({shapes, views.size()}));
-}
-
-// `out` as an Array over its own bytes; NumPy arrays and other exporters serve as well.
-Ref OutArray(ModuleState* state, PyObject* out) {
-  if (IsArray(state, out)) {
-    CheckOpen(AsArray(out));
-    return Ref::Borrow(out);
-  }
-  if (IsPythonScalar(out) || PyList_Check(out) || PyTuple_Check(out)) {
-    Raise(PyExc_TypeError, "out must be an array, got %.200s", Py_TYPE(out)->tp_name);
-  }
-  return AsArrayObject(state, out, nullptr, Py_False);
 }
 
 void CheckOutShape(const char* name, const View& out, const base::Dims& shape) {
@@ -192,11 +163,6 @@ bool AllFortran(Views views) {
     any = true;
   }
   return any;
-}
-
-Ref ScalarOrArray(ModuleState* state, View view) {
-  if (view.ndim() == 0) return ItemToObject(view.dtype(), view.data);
-  return NewArray(state, std::move(view));
 }
 
 Ref Run(ModuleState* state, simd::Op op, Operands& operands, PyObject* out) {
@@ -283,11 +249,44 @@ Ref CompareItems(ModuleState* state, simd::Op op, std::span<PyObject* const> ope
 
 }  // namespace
 
+bool IsOperandLike(ModuleState* state, PyObject* object) {
+  if (PyBytes_Check(object)) return false;
+  return IsArray(state, object) || IsPythonScalar(object) || PyObject_CheckBuffer(object) ||
+         PyList_Check(object) || PyTuple_Check(object) || PyLong_Check(object) ||
+         PyFloat_Check(object) || capi::AttributeOrNull(object, "__array_interface__");
+}
+
+void CheckOut(const char* name, const View& out, Kind result) {
+  RequireNumeric(out.dtype(), name);
+  CheckWritable(out);
+  if (Category(result) > Category(out.dtype().kind())) {
+    Raise(PyExc_TypeError, "%s() gives %s, which does not cast to out's dtype %s (rule: same_kind)",
+          name, base::InfoOf(result).name, out.dtype().ToString().c_str());
+  }
+}
+
+Ref OutArray(ModuleState* state, PyObject* out) {
+  if (IsArray(state, out)) {
+    CheckOpen(AsArray(out));
+    return Ref::Borrow(out);
+  }
+  if (IsPythonScalar(out) || PyList_Check(out) || PyTuple_Check(out)) {
+    Raise(PyExc_TypeError, "out must be an array, got %.200s", Py_TYPE(out)->tp_name);
+  }
+  return AsArrayObject(state, out, nullptr, Py_False);
+}
+
+Ref ScalarOrArray(ModuleState* state, View view) {
+  if (view.ndim() == 0) return ItemToObject(view.dtype(), view.data);
+  return NewArray(state, std::move(view));
+}
+
 Ref ApplyOperation(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
                    PyObject* out) {
   if (op == simd::Op::kClip && (operands[1] == Py_None || operands[2] == Py_None)) {
     return Clip(state, operands, out);
   }
+  if (HasExpression(state, operands)) return LazyOperation(state, op, operands, out);
   if (ComparesItems(state, op, operands)) return CompareItems(state, op, operands, out);
   Operands read;
   for (PyObject* object : operands) ReadOperand(state, simd::InfoOf(op).name, object, &read);
@@ -327,6 +326,7 @@ array::AxisSet AxesFromObject(PyObject* axis, int ndim) {
 
 Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* object,
                    const ReductionCall& call) {
+  if (IsExpression(state, object)) return LazyReduction(state, reduction, object, call);
   const Ref array = AsArrayObject(state, object, nullptr, nullptr);
   CheckOpen(AsArray(array.get()));
   const View& view = AsArray(array.get())->view;

@@ -51,6 +51,16 @@ struct ReductionCall {
 capi::Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* array,
                          const ReductionCall& call);
 
+// Raises unless the result of `name`, of dtype `result`, may be written to `out`.
+void CheckOut(const char* name, const array::View& out, base::Kind result);
+// `out` as an Array over its own bytes; NumPy arrays and other exporters serve as well.
+capi::Ref OutArray(ModuleState* state, PyObject* out);
+// A Python scalar if the view is 0-d, else an array of it.
+capi::Ref ScalarOrArray(ModuleState* state, array::View view);
+// Whether an operator should try at all: anything else gets NotImplemented, so that the other
+// operand's class has its say.
+bool IsOperandLike(ModuleState* state, PyObject* object);
+
 // None, an int or a tuple of ints, checked against ndim.
 array::AxisSet AxesFromObject(PyObject* axis, int ndim);
 

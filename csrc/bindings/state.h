@@ -22,6 +22,7 @@ struct ModuleState {
   PyTypeObject* lease_type = nullptr;
   PyTypeObject* operation_type = nullptr;
   PyTypeObject* run_type = nullptr;
+  PyTypeObject* expression_type = nullptr;
   PyObject* pipeline_error = nullptr;
   std::array<PyObject*, base::kNumKinds> dtypes{};  // native scalars, "sf.float32" and friends
   std::shared_ptr<capi::Hub> hub;
@@ -35,6 +36,7 @@ struct ModuleState {
                                   reinterpret_cast<PyObject**>(&lease_type),
                                   reinterpret_cast<PyObject**>(&operation_type),
                                   reinterpret_cast<PyObject**>(&run_type),
+                                  reinterpret_cast<PyObject**>(&expression_type),
                                   &pipeline_error};
     for (PyObject** object : objects) {
       if (const int result = visit(*object); result != 0) return result;

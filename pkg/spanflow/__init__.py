@@ -13,6 +13,7 @@ import os as _os
 from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
 from spanflow._core import __version__, bool_  # noqa: F401
+from spanflow._expression import compile, compute, evaluate  # noqa: F401
 from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
 
 abs = absolute  # noqa: F405

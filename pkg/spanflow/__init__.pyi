@@ -7,12 +7,16 @@ from spanflow import simd as simd
 from spanflow._core import *
 from spanflow._core import Operation
 from spanflow._core import __version__ as __version__
+from spanflow._expression import compile as compile
+from spanflow._expression import compute as compute
+from spanflow._expression import evaluate as evaluate
 from spanflow._pipeline import Pipeline as Pipeline
 from spanflow._pipeline import aligned as aligned
 from spanflow._pipeline import read as read
 
 __all__ = [
     "Array",
+    "Expression",
     "Operation",
     "Pipeline",
     "PipelineError",
@@ -33,13 +37,17 @@ __all__ = [
     "bitwise_xor",
     "bool_",
     "clip",
+    "col",
+    "compile",
     "complex64",
     "complex128",
+    "compute",
     "count_nonzero",
     "divide",
     "dtype",
     "empty",
     "equal",
+    "evaluate",
     "float16",
     "float32",
     "float64",
@@ -53,6 +61,7 @@ __all__ = [
     "int32",
     "int64",
     "invert",
+    "lazy",
     "less",
     "less_equal",
     "max",

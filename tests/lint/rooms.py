@@ -15,8 +15,8 @@ LAYERS = {
     "pipeline": 4,
     "bindings": 5,
 }
-# The one step inside a layer: io gives and takes arrays.
-SAME_LAYER = {("io", "array")}
+# The steps inside a layer: io and expr give and take arrays.
+SAME_LAYER = {("io", "array"), ("expr", "array")}
 # What only some rooms may include, by the way the path begins.
 RESERVED = {
     "hwy/": {"simd"},

@@ -1,0 +1,307 @@
+#include "expr/program.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "array/copy.h"
+#include "array/iterate.h"
+
+namespace spanflow::expr {
+namespace {
+
+using array::ComputeKind;
+using array::Overlap;
+using array::View;
+using base::Kind;
+using base::Result;
+using base::Status;
+
+constexpr ValueId kNever = -1;
+
+std::span<const int64_t> Spanned(const base::Dims& dims) {
+  return {dims.data(), static_cast<size_t>(dims.size())};
+}
+
+// How an input, seen with the shape of the pass, meets an output.
+Overlap OverlapOf(const View& input, const View& output) {
+  base::Dims strides;
+  array::BroadcastStrides(input.layout, output.layout.shape, &strides);
+  return array::FindOverlap(
+      Spanned(output.layout.shape), {input.data, Spanned(strides), input.dtype().itemsize()},
+      {output.data, Spanned(output.layout.strides), output.dtype().itemsize()});
+}
+
+class Builder {
+ public:
+  Builder(const Graph& graph, const Results& results, const Pass& pass)
+      : graph_(graph), results_(results), pass_(pass) {}
+
+  Result<Program> Run(const array::RunOptions& options) {
+    program_.shape = pass_.shape;
+    FindNames();
+    FindNeeded();
+    AddLeaves();
+    AddOutputs();
+    SPANFLOW_TRY(SeparateInputs(options));
+    AddSteps();
+    for (Output& output : program_.outputs) {
+      if (!output.is_direct) output.from = place_[Index(Named(output.value))];
+    }
+    AddFolds();
+    for (const ValueId id : pass_.filtered) {
+      const Value& value = graph_[Named(id)];
+      program_.filtered.push_back(
+          {id, ComputeKind(value.kind), place_[Index(Named(id))], DomainOf(value.domain)});
+    }
+    return std::move(program_);
+  }
+
+ private:
+  static size_t Index(ValueId id) { return static_cast<size_t>(id); }
+  // What comes into a pass from outside.
+  static bool IsLeaf(const Value& value) {
+    return value.type == NodeType::kArray || value.type == NodeType::kNumber ||
+           value.type == NodeType::kReduce;
+  }
+
+  // A cast that changes nothing about what lies in a register is another name for its operand.
+  void FindNames() {
+    names_.resize(graph_.values.size());
+    for (size_t i = 0; i < names_.size(); ++i) {
+      const Value& value = graph_.values[i];
+      const bool is_same = value.type == NodeType::kCast && ComputeKind(value.kind) == value.kind &&
+                           ComputeKind(graph_[value.operands[0]].kind) == value.kind;
+      names_[i] = is_same ? Named(value.operands[0]) : static_cast<ValueId>(i);
+    }
+  }
+  ValueId Named(ValueId id) const { return names_[Index(id)]; }
+
+  // Marks what the pass computes, and for each value after which one it is not read any more.
+  void FindNeeded() {
+    const size_t count = graph_.values.size();
+    last_use_.assign(count, kNever);
+    place_.assign(count, 0);
+    const auto end = static_cast<ValueId>(count);
+    for (const Target& target : pass_.targets) last_use_[Index(Named(target.value))] = end;
+    for (const ValueId id : pass_.filtered) last_use_[Index(Named(id))] = end;
+    for (const ValueId id : pass_.reductions) {
+      last_use_[Index(Named(graph_[id].operands[0]))] = end;
+    }
+    for (ValueId id = end; id-- > 0;) {
+      if (!IsNeeded(id) || IsLeaf(graph_[id])) continue;
+      for (const ValueId operand : graph_[id].operands) {
+        if (operand == kNoValue) continue;
+        ValueId& last = last_use_[Index(Named(operand))];
+        last = std::max(last, id);
+      }
+    }
+  }
+
+  bool IsNeeded(ValueId id) const { return last_use_[Index(id)] != kNever; }
+
+  template <class Body>
+  void ForEachNeeded(const Body& body) {
+    for (ValueId id = 0; id < static_cast<ValueId>(graph_.values.size()); ++id) {
+      if (IsNeeded(id)) body(id, graph_[id]);
+    }
+  }
+
+  void Widen(Kind kind) {
+    program_.widest = std::max<int64_t>(program_.widest, base::InfoOf(kind).itemsize);
+  }
+
+  void AddLeaves() {
+    ForEachNeeded([&](ValueId id, const Value& value) {
+      if (value.type == NodeType::kArray) {
+        program_.inputs.push_back({id, *value.array});
+      } else if (value.type == NodeType::kReduce) {
+        program_.inputs.push_back({id, results_[Index(id)]});
+      } else if (value.type == NodeType::kNumber) {
+        program_.numbers.push_back({value.kind, value.item});
+        Widen(value.kind);
+      } else {
+        ++computed_;
+      }
+    });
+    size_t input = 0, number = 0;
+    ForEachNeeded([&](ValueId id, const Value& value) {
+      if (!IsLeaf(value)) return;
+      place_[Index(id)] = value.type == NodeType::kNumber ? program_.number_place(number++)
+                                                          : static_cast<Place>(input++);
+    });
+  }
+
+  void AddOutputs() {
+    output_of_.assign(graph_.values.size(), -1);
+    for (const Target& target : pass_.targets) {
+      const ValueId id = Named(target.value);
+      Output output{id, target.view, ComputeKind(graph_[id].kind)};
+      int& first = output_of_[Index(id)];
+      if (!IsLeaf(graph_[id]) && first < 0) {
+        output.is_direct = true;
+        first = static_cast<int>(program_.outputs.size());
+      }
+      program_.outputs.push_back(std::move(output));
+    }
+  }
+
+  // An input that shares bytes with an output is copied, or is the output, element by element. Then
+  // the output may be written only after all steps have read it.
+  Status SeparateInputs(const array::RunOptions& options) {
+    for (Output& output : program_.outputs) {
+      for (Input& input : program_.inputs) {
+        const Overlap overlap = OverlapOf(input.view, output.view);
+        if (overlap == Overlap::kNone || (overlap == Overlap::kSame && computed_ == 1)) continue;
+        if (overlap == Overlap::kPartial) {
+          SPANFLOW_ASSIGN(input.view,
+                          array::CopyToNew(input.view, input.view.dtype(), false, options));
+        } else if (output.is_direct) {
+          output.is_direct = false;
+          output_of_[Index(output.value)] = -1;
+        }
+      }
+    }
+    return Status::Ok();
+  }
+
+  uint32_t DomainOf(ValueId mask) {
+    if (mask == kNoValue) return 0;
+    const auto [place, is_new] =
+        domains_.try_emplace(mask, static_cast<uint32_t>(program_.domains));
+    if (is_new) ++program_.domains;
+    return place->second;
+  }
+
+  void AddSteps() {
+    ForEachNeeded([&](ValueId id, const Value& value) {
+      switch (value.type) {
+        case NodeType::kOp:
+          return AddOp(id, value);
+        case NodeType::kCast:
+          return AddCast(id, value);
+        case NodeType::kFilter:
+          return AddCompress(id, value);
+        default:
+          return;
+      }
+    });
+  }
+
+  void AddOp(ValueId id, const Value& value) {
+    Step step{Step::Type::kOp};
+    const simd::Op op = value.node->op;
+    step.run = value.is_mixed ? simd::FindMixedCompare(op, graph_[value.operands[0]].kind,
+                                                       graph_[value.operands[1]].kind)
+                              : simd::FindKernel(op, value.compute).run;
+    ReadOperands(value, &step);
+    Emit(id, array::KernelResult(op, value.compute), step);
+  }
+
+  void AddCast(ValueId id, const Value& value) {
+    const Kind from = ComputeKind(graph_[value.operands[0]].kind);
+    const Kind to = ComputeKind(value.kind);
+    Step step{Step::Type::kCast};
+    ReadOperands(value, &step);
+    step.cast = simd::FindCast(from, value.kind);
+    if (value.kind == to) return Emit(id, to, step);
+    // A 16-bit float: rounded to it, but computed with as float32.
+    const Place rounded = TakeRegister(value.kind);
+    Append(id, rounded, step);
+    step.in[0] = rounded;
+    step.cast = simd::FindCast(value.kind, to);
+    Emit(id, to, step);
+    free_.push_back(rounded);
+  }
+
+  void AddCompress(ValueId id, const Value& value) {
+    Step step{Step::Type::kCompress};
+    const Kind kind = ComputeKind(value.kind);
+    step.itemsize = base::InfoOf(kind).itemsize;
+    step.to_domain = DomainOf(value.domain);
+    ReadOperands(value, &step);
+    Emit(id, kind, step);
+  }
+
+  void ReadOperands(const Value& value, Step* step) {
+    for (size_t i = 0; i < value.operands.size(); ++i) {
+      const ValueId operand = value.operands[i];
+      if (operand == kNoValue) continue;
+      step->in[i] = place_[Index(Named(operand))];
+      const Value& read = graph_[operand];
+      if (read.domain != kNoValue || i == 0) step->domain = DomainOf(read.domain);
+    }
+  }
+
+  Place TakeRegister(Kind kind) {
+    Widen(kind);
+    if (free_.empty()) free_.push_back(program_.register_place(program_.registers++));
+    const Place place = free_.back();
+    free_.pop_back();
+    return place;
+  }
+
+  void Append(ValueId id, Place out, Step step) {
+    step.out = out;
+    step.value = id;
+    program_.steps.push_back(step);
+  }
+
+  // The step that makes `id`, into its output or into a register that is not read any more.
+  void Emit(ValueId id, Kind kind, const Step& step) {
+    const int output = output_of_[Index(id)];
+    const Place out =
+        output >= 0 ? program_.output_place(static_cast<size_t>(output)) : TakeRegister(kind);
+    place_[Index(id)] = out;
+    Append(id, out, step);
+    FreeAfter(id);
+  }
+
+  void FreeAfter(ValueId id) {
+    const Place first = program_.register_place(0);
+    std::vector<Place> done;
+    for (const ValueId operand : graph_[id].operands) {
+      if (operand == kNoValue || last_use_[Index(Named(operand))] != id) continue;
+      const Place place = place_[Index(Named(operand))];
+      if (place >= first && std::ranges::find(done, place) == done.end()) done.push_back(place);
+    }
+    free_.insert(free_.end(), done.begin(), done.end());
+  }
+
+  void AddFolds() {
+    std::map<ValueId, std::vector<ValueId>> by_operand;
+    for (const ValueId id : pass_.reductions)
+      by_operand[Named(graph_[id].operands[0])].push_back(id);
+    for (auto& [operand, values] : by_operand) {
+      std::vector<simd::Reduction> kinds;
+      for (const ValueId id : values) kinds.push_back(graph_[id].node->reduction);
+      const Value& value = graph_[operand];
+      array::SharedKernels kernels(kinds, ComputeKind(value.kind));
+      const size_t count = kernels.size();
+      program_.folds.push_back({place_[Index(operand)], DomainOf(value.domain), std::move(kernels),
+                                program_.accumulators, std::move(values)});
+      program_.accumulators += count;
+    }
+  }
+
+  const Graph& graph_;
+  const Results& results_;
+  const Pass& pass_;
+  Program program_;
+  std::vector<ValueId> names_;     // by value: the value whose place it shares, mostly its own
+  std::vector<ValueId> last_use_;  // by value; kNever: not needed
+  std::vector<Place> place_;       // by value
+  std::vector<int> output_of_;     // by value: the output that its step writes to, or -1
+  std::map<ValueId, uint32_t> domains_;
+  std::vector<Place> free_;
+  int computed_ = 0;
+};
+
+}  // namespace
+
+Result<Program> Build(const Graph& graph, const Results& results, const Pass& pass,
+                      const array::RunOptions& options) {
+  return Builder(graph, results, pass).Run(options);
+}
+
+}  // namespace spanflow::expr

@@ -1,0 +1,113 @@
+// A program: the steps of one pass over the data, block by block. Its operands are places - inputs,
+// numbers, registers of 4 KiB and outputs - that hold one block each.
+//
+// Owns: its steps; the views of its inputs and outputs share their blocks.
+// Threads: immutable once built, shared by the threads that run it. Attached: not needed.
+// Fails: MemoryError where an input that overlaps an output cannot be copied.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "array/fold.h"
+#include "array/loader.h"
+#include "array/overlap.h"
+#include "expr/graph.h"
+#include "simd/kernels.h"
+
+namespace spanflow::expr {
+
+// The index of a place: inputs first, then numbers, outputs and registers.
+using Place = uint32_t;
+
+struct Step {
+  enum class Type : uint8_t { kOp, kCast, kCompress };
+  Type type;
+  simd::ElementwiseFn run = nullptr;  // kOp
+  simd::CastFn cast = nullptr;        // kCast
+  int64_t itemsize = 0;               // kCompress
+  std::array<Place, 3> in{};
+  Place out = 0;
+  uint32_t domain = 0;     // whose elements are read
+  uint32_t to_domain = 0;  // kCompress: whose elements are written
+  ValueId value = kNoValue;
+};
+
+// Reductions of one value.
+struct Fold {
+  Place in = 0;
+  uint32_t domain = 0;
+  array::SharedKernels kernels;
+  size_t first = 0;             // accumulator
+  std::vector<ValueId> values;  // the reductions
+};
+
+struct Output {
+  ValueId value;
+  array::View view;
+  base::Kind kind;  // that the steps write
+  bool is_direct =
+      false;  // a step writes to the output's place; else what lies in `from` is stored
+  Place from = 0;
+};
+
+// What is left of a value after a mask filtered it: as many elements as it may be.
+struct FilteredOutput {
+  ValueId value;
+  base::Kind kind;  // that lies in `from`
+  Place from;
+  uint32_t domain;
+};
+
+struct Input {
+  ValueId value;
+  array::View view;
+};
+
+struct NumberInput {
+  base::Kind kind;
+  std::array<std::byte, 16> item;
+};
+
+struct Program {
+  base::Dims shape;
+  std::vector<Input> inputs;
+  std::vector<NumberInput> numbers;
+  std::vector<Step> steps;
+  std::vector<Fold> folds;
+  std::vector<Output> outputs;
+  std::vector<FilteredOutput> filtered;
+  size_t registers = 0;
+  size_t domains = 1;       // 0: all elements; each mask that filters makes one
+  size_t accumulators = 0;  // of all folds; behind them lies one for the count of each domain
+  int64_t widest = 1;       // bytes of the largest item in a place
+
+  Place number_place(size_t i) const { return static_cast<Place>(inputs.size() + i); }
+  Place output_place(size_t i) const { return number_place(numbers.size() + i); }
+  Place register_place(size_t i) const { return output_place(outputs.size() + i); }
+  size_t places() const { return register_place(registers); }
+};
+
+// What a pass is to write: a value of the graph into a view of its shape.
+struct Target {
+  ValueId value;
+  array::View view;
+};
+
+// What earlier passes have reduced: views of the results, by the id of the reduction.
+using Results = std::vector<array::View>;
+
+// The work of one pass over one index space.
+struct Pass {
+  base::Dims shape;
+  std::vector<Target> targets;
+  std::vector<ValueId> reductions;  // of all elements
+  std::vector<ValueId> filtered;    // values whose elements are collected
+};
+
+base::Result<Program> Build(const Graph& graph, const Results& results, const Pass& pass,
+                            const array::RunOptions& options);
+
+}  // namespace spanflow::expr

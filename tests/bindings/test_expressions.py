@@ -1,0 +1,495 @@
+"""Expressions against NumPy and against the same operations one by one."""
+
+import contextlib
+import gc
+import sys
+import threading
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+
+import spanflow as sf
+
+DTYPES = ["?", "i1", "u1", "i2", "i4", "u4", "i8", "u8", "f4", "f8", "c8", "c16"]
+
+
+def same(ours, theirs, rtol=0.0):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.dtype == theirs.dtype
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, equal_nan=True)
+
+
+# ---- random programs ----
+
+BINARY = ["add", "subtract", "multiply", "minimum", "maximum", "less", "equal", "bitwise_xor"]
+UNARY = ["negative", "absolute", "sqrt"]
+
+
+class Programs:
+    """Random expressions, each beside what the operations give one by one."""
+
+    def __init__(self, seed, dtypes):
+        self.random = np.random.default_rng(seed)
+        self.dtypes = dtypes
+        rows, columns = self.random.integers(1, 60, 2)
+        self.shapes = [(rows, columns), (1, columns), (rows, 1), (columns,), ()]
+        self.values = [self.array() for _ in range(3)]
+
+    def array(self):
+        shape = self.shapes[self.random.integers(len(self.shapes))]
+        dtype = np.dtype(self.dtypes[self.random.integers(len(self.dtypes))])
+        a = np.asarray(self.random.integers(0, 9, shape)).astype(dtype)
+        if a.ndim == 2 and self.random.random() < 0.3:
+            a = np.asfortranarray(a)
+        if a.ndim and self.random.random() < 0.3:
+            a = a[::-1]
+        if self.random.random() < 0.2:
+            a = a.astype(a.dtype.newbyteorder())
+        return sf.lazy(a), sf.asarray(a.astype(a.dtype.newbyteorder("=")))
+
+    def pick(self):
+        return self.values[self.random.integers(len(self.values))]
+
+    def operand(self):
+        if self.random.random() < 0.25:
+            number = [2, 0.5, True, -1, 1.5][self.random.integers(5)]
+            return number, number
+        return self.pick()
+
+    def grow(self):
+        """Adds one operation, if the dtypes have it."""
+        x, a = self.pick()
+        if self.random.random() < 0.3:
+            name = UNARY[self.random.integers(len(UNARY))]
+            if name == "sqrt" and a.itemsize == 1 and "f2" not in self.dtypes:
+                return  # gives float16
+            others = ()
+        else:
+            name = BINARY[self.random.integers(len(BINARY))]
+            others = (self.operand(),)
+        operation = getattr(sf, name)
+        try:
+            eager = operation(a, *(other[1] for other in others))
+        except (TypeError, OverflowError) as error:
+            with pytest.raises(type(error)):
+                operation(x, *(other[0] for other in others)).compute()
+            return
+        lazy = operation(x, *(other[0] for other in others))
+        assert isinstance(lazy, sf.Expression)
+        # A 0-d result is a Python number, which would be weak in what follows.
+        self.values.append((lazy, sf.asarray(eager, lazy.dtype)))
+
+
+def check_program(seed, dtypes, rtol):
+    programs = Programs(seed, dtypes)
+    for _ in range(25):
+        programs.grow()
+    computed = sf.compute(*(x for x, _ in programs.values))
+    for (x, eager), result in zip(programs.values, computed, strict=True):
+        same(sf.asarray(result, x.dtype), eager, rtol)
+        assert x.shape == eager.shape
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_programs(seed):
+    check_program(seed, DTYPES, rtol=0)
+
+
+# Rounded once, where it is stored, instead of after every operation.
+@pytest.mark.parametrize("seed", range(20))
+def test_random_programs_with_float16(seed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's, about overflow
+        check_program(seed, ["f2", "u1", "f4", "?"], rtol=2e-2)
+
+
+# ---- what people write ----
+
+
+@pytest.fixture
+def a():
+    return np.random.default_rng(0).random((70, 1000)).astype("f4")
+
+
+def test_a_chain_and_its_sum(a):
+    x = sf.lazy(a)
+    chain = (x - 0.5) * 3.46
+    wanted = (a - np.float32(0.5)) * np.float32(3.46)
+    same(chain.compute(), wanted)
+    same(chain.clip(-1, 1).compute(), np.clip(wanted, -1, 1))
+    total = sf.clip(chain, -1, 1).sum().compute()
+    assert total == pytest.approx(np.clip(wanted, -1, 1).sum(dtype="f8"), rel=1e-5)
+    assert total == pytest.approx(sf.sum(sf.clip(sf.asarray(wanted), -1, 1)), rel=1e-6)
+
+
+def test_operands_of_all_kinds_on_both_sides(a):
+    x = sf.lazy(a)
+    row = np.arange(1000, dtype="f4")
+    for lazy, wanted in [
+        (a + x, a + a),
+        (row - x, row - a),
+        (sf.asarray(row) * x, row * a),
+        (2 / x, np.float32(2) / a),
+        (np.float64(2) * x, np.float64(2) * a),
+        (x > row, a > row),
+        (row > x, row > a),
+        (-abs(~(x > 0.5)).astype("i4"), -(~(a > 0.5)).astype("i4")),
+        (sf.where(x > 0.5, x, 0), np.where(a > 0.5, a, np.float32(0))),
+        ([1.0] * x, [1.0] * a),
+    ]:
+        assert isinstance(lazy, sf.Expression)
+        same(lazy.compute(), wanted)
+
+
+def test_several_results_in_one_pass(a):
+    x = sf.lazy(a)
+    lo, hi = sf.compute(x.min(), x.max())
+    assert (lo, hi) == (a.min(), a.max())
+    answer = sf.compute({"mean": x.mean(), "twice": x * 2})
+    assert list(answer) == ["mean", "twice"]
+    assert answer["mean"] == pytest.approx(a.mean(dtype="f8"), rel=1e-6)
+    same(answer["twice"], a * 2)
+    assert sf.compute() == ()
+    assert sf.compute({}) == {}
+
+
+def test_results_that_are_used_further(a):
+    x = sf.lazy(a)
+    array = sf.asarray(a)
+    mean, std = np.float32(array.mean()), np.float32(array.std())
+    same(((x - x.mean()) / x.std()).compute(), (a - mean) / std)
+    means = np.asarray(array.mean(axis=1, keepdims=True))
+    same((x - x.mean(axis=1, keepdims=True)).compute(), a - means)
+    assert (x * 2).sum(axis=(0, 1)).compute() == pytest.approx(2 * a.sum(dtype="f8"), rel=1e-6)
+    same((x * 2).max(axis=0).compute(), (a * 2).max(0))
+    assert (x - x.mean()).max().compute() > 0
+
+
+def test_filters(a):
+    x = sf.lazy(a)
+    same(x[x > 0.5].compute(), a[a > 0.5])
+    same((x[x > 0.5] * 2 + 1).compute(), a[a > 0.5] * np.float32(2) + np.float32(1))
+    assert x[a > 0.5].max().compute() == a[a > 0.5].max()
+    y = x[x > 0.25]
+    same(y[y < 0.5].compute(), a[(a > 0.25) & (a < 0.5)])
+    assert y[y < 0.5].count_nonzero().compute() == np.count_nonzero((a > 0.25) & (a < 0.5))
+    same(x[x > 2].compute(), a[a > 2])
+    assert x[x > 2].sum().compute() == 0
+    with pytest.raises(ValueError, match="no identity"):
+        x[x > 2].min().compute()
+    half = sf.lazy(a.astype("f2"))
+    same(half[half > 0.5].compute(), a.astype("f2")[a.astype("f2") > 0.5])
+    with pytest.raises(ValueError, match="no shape before"):
+        _ = y.shape
+
+
+def test_places_for_results(a):
+    x = sf.lazy(a)
+    out = np.empty_like(a)
+    assert (x + 1).compute(out) is out
+    same(out, a + 1)
+    wide = sf.zeros(a.shape, "f8")
+    assert (x + 1).compute(out=wide) is wide
+    same(wide, (a + np.float32(1)).astype("f8"))
+    first, second = np.empty_like(a), None
+    results = sf.compute(x + 1, x * 2, out=(first, second))
+    assert results[0] is first
+    same(results[1], a * 2)
+    before = a.copy()
+    (x * 2 + x).compute(a)  # over what it reads
+    same(a, before * 2 + before)
+    total = np.zeros((), "f4")
+    assert x.sum().compute(out=total) is total
+    assert total == pytest.approx(a.sum(dtype="f8"), rel=1e-4)
+
+
+def test_bad_places_change_nothing(a):
+    x = sf.lazy(a)
+    out = np.zeros_like(a)
+    frozen = out.copy()
+    frozen.flags.writeable = False
+    for error, text, call in [
+        (ValueError, "out has shape", lambda: (x + 1).compute(out=out[:5])),
+        (TypeError, "does not cast", lambda: (x + 1).compute(out=np.zeros(a.shape, "i4"))),
+        (ValueError, "read-only", lambda: (x + 1).compute(out=frozen)),
+        (ValueError, "share memory", lambda: sf.compute(x + 1, x * 2, out=(out, out))),
+        (ValueError, "1 outputs were given", lambda: sf.compute(x + 1, x * 2, out=(out,))),
+        (TypeError, "must be an array", lambda: (x + 1).compute(out=3)),
+        (ValueError, "no size before", lambda: x[x > 0].compute(out=out)),
+        (TypeError, "takes no out", lambda: sf.add(x, 1, out=out)),
+        (TypeError, "takes no out", lambda: sf.sum(x, out=out)),
+        (ValueError, "threads must be", lambda: (x + 1).compute(out, threads=0)),
+    ]:
+        with pytest.raises(error, match=text):
+            call()
+    assert not out.any()
+
+
+def test_bad_expressions(a):
+    x = sf.lazy(a)
+    for error, text, call in [
+        (ValueError, "broadcast", lambda: (x + np.zeros(3)).compute()),
+        (TypeError, "bitwise_and is not defined for float32", lambda: (x & x).compute()),
+        (
+            OverflowError,
+            "300 out of bounds for uint8",
+            lambda: (sf.lazy(bytearray(4)) + 300).compute(),
+        ),
+        (OverflowError, "does not fit 64 bits", lambda: x + -(2**70)),
+        (TypeError, "no truth value", lambda: bool(x > 0)),
+        (TypeError, "no truth value", lambda: 0 < x < 1),
+        (TypeError, "indexed by a bool mask", lambda: x[0]),
+        (TypeError, "bool mask, not by float32", lambda: x[x].compute()),
+        (ValueError, "mask has shape", lambda: x[np.ones(3, bool)].compute()),
+        (ValueError, "different masks", lambda: (x[x > 0] + x[x < 0]).compute()),
+        (ValueError, "axis", lambda: x.sum(axis=2).compute()),
+        (ValueError, "column 't' is not given; pass", lambda: sf.col("t").compute()),
+        (ValueError, "given are u", lambda: sf.col("t").compute(columns={"u": a})),
+        (TypeError, "takes the name", lambda: sf.col(3)),
+        (TypeError, "takes expressions", lambda: sf.compute(a)),
+        (TypeError, "hashable", lambda: hash(x)),
+        (TypeError, "not of", lambda: sf.lazy(np.zeros(3, [("x", "f4")]))),
+        (TypeError, "casts to numbers", lambda: x.astype("S3")),
+        (TypeError, "instances", lambda: sf.Expression()),
+    ]:
+        with pytest.raises(error, match=text):
+            call()
+
+
+def test_integers_compare_by_value():
+    u = np.array([0, 255], "u1")
+    x = sf.lazy(u)
+    for number in (-1, 0, 255, 256, 2**63, 2**64 - 1):
+        for name in ("less", "less_equal", "equal", "not_equal", "greater", "greater_equal"):
+            operation = getattr(sf, name)
+            same(operation(x, number).compute(), operation(sf.asarray(u), number))
+            same(operation(number, x).compute(), operation(number, sf.asarray(u)))
+
+
+# ---- columns ----
+
+
+def test_functions_of_columns():
+    f = sf.compile(sf.col("t") * 1.8 + sf.col("offset"))
+    assert f.columns == ("t", "offset")
+    t, offset = np.arange(4.0), np.full(4, 32.0)
+    wanted = t * 1.8 + offset
+    same(f(t, offset), wanted)
+    same(f(offset=offset, t=t), wanted)
+    same(f(t, offset=offset), wanted)
+    records = np.zeros(4, [("offset", "f8"), ("pad", "u1"), ("t", ">f8")])
+    records["t"], records["offset"] = t, offset
+    same(f(records), wanted)
+    out = np.zeros(4)
+    assert f(t, offset, out=out) is out
+    for text, call in [
+        ("2 columns", lambda: f(t, offset, t)),
+        ("given twice", lambda: f(t, t=t)),
+        ("there is no column 'q'", lambda: f(q=t)),
+    ]:
+        with pytest.raises(TypeError, match=text):
+            call()
+    with pytest.raises(ValueError, match="'offset' is not given"):
+        f(t)
+    with pytest.raises(TypeError, match="takes expressions"):
+        sf.compile([t])
+
+
+def test_functions_of_several_expressions():
+    x = sf.col("x")
+    both = sf.compile((x.min(), x.max()))
+    assert both(np.arange(5)) == (0, 4)
+    named = sf.compile({"lo": x.min(), "hi": x.max()})
+    assert named(np.arange(5)) == {"lo": 0, "hi": 4}
+    assert named(x=[7.0, 3.0]) == {"lo": 3.0, "hi": 7.0}
+
+
+# ---- formulas ----
+
+
+@pytest.mark.parametrize(
+    ("formula", "wanted"),
+    [
+        ("clip((a - 0.5) * 3.46, -1, 1)", lambda a, k: np.clip((a - 0.5) * 3.46, -1, 1)),
+        ("a", lambda a, k: a),
+        (" a+k ", lambda a, k: a + k),
+        ("-a / +k", lambda a, k: -a / k),
+        (
+            "where((a > 0.5) & ~(a > 0.75), a, k)",
+            lambda a, k: np.where((a > 0.5) & ~(a > 0.75), a, k),
+        ),
+        ("sum(a, axis=0) + max(a)", lambda a, k: a.sum(0) + a.max()),
+        ("sqrt(absolute(a))", lambda a, k: np.sqrt(np.abs(a))),
+        ("a*2*(1+1)", lambda a, k: a * 4),
+    ],
+)
+def test_formulas(formula, wanted):
+    a = np.random.default_rng(1).random((3, 4))
+    same(sf.evaluate(formula, {"a": a, "k": 3.0}), wanted(a, 3.0), rtol=1e-12)
+
+
+def test_formulas_that_are_numbers():
+    assert sf.evaluate("1 + 2 * k", {"k": 4}) == 9
+    assert sf.evaluate("k", {"k": True}) is True
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("", "not valid"),
+        ("a +", "not valid"),
+        ("a; a", "not valid"),
+        ("a.real", "not allowed: 'a.real'"),
+        ("a[0]", "not allowed"),
+        ("__import__('os').system('true')", "not allowed"),
+        ("(lambda: a)()", "not allowed"),
+        ("[a for a in a]", "not allowed"),
+        ("a if a else a", "not allowed"),
+        ("'text'", "not allowed"),
+        ("f'{a}'", "not allowed"),
+        ("(b := a)", "not allowed"),
+        ("0 < a < 1", "join two with &"),
+        ("a and a", "use & | ~"),
+        ("not a", "use & | ~"),
+        ("a is a", "chained|not allowed"),
+        ("b + 1", "'b' is not given; given are a"),
+        ("print(a)", "no operation 'print'"),
+        ("asarray(a)", "no operation 'asarray'"),
+        ("_compute(a)", "no operation '_compute'"),
+        ("sum(a, axis=a)", "has to be a constant"),
+        ("sum(a, **a)", "not allowed"),
+        ("(" * 300 + "a" + ")" * 300, "not valid|deeply"),
+        ("-" * 100_000 + "a", "not valid|deeply"),
+        ("a" + "+a" * 100_000, "not valid|deeply"),
+        ("a\0", "not valid|null"),
+    ],
+)
+def test_formulas_that_are_refused(formula, text):
+    with pytest.raises(ValueError, match=text):
+        sf.evaluate(formula, {"a": np.zeros(3)})
+
+
+def test_no_formula_does_anything_else():
+    random = np.random.default_rng(3)
+    tokens = [
+        "a",
+        "k",
+        "(",
+        ")",
+        "+",
+        "-",
+        "*",
+        "/",
+        "<",
+        "==",
+        "&",
+        "~",
+        ",",
+        "sum",
+        "sqrt",
+        "1",
+        ".5",
+        "axis=0",
+        "[",
+        "]",
+        "'",
+        "if",
+        "lambda",
+        ":",
+        "not",
+        " ",
+        "1e999",
+        "1j",
+        "None",
+        "...",
+    ]
+    names = {"a": np.arange(6.0), "k": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SyntaxWarning: 'int' object is not callable, and such
+        for _ in range(3000):
+            formula = "".join(random.choice(tokens, random.integers(1, 12)))
+            with contextlib.suppress(ValueError, TypeError, OverflowError):
+                sf.evaluate(formula, names)
+
+
+# ---- life ----
+
+
+def test_expressions_keep_what_they_read():
+    a = bytearray(b"\1\2\3")
+    x = sf.lazy(a) + 1
+    with pytest.raises(BufferError):
+        a.append(1)
+    del a
+    gc.collect()
+    same(x.compute(), np.array([2, 3, 4], "u1"))
+    array = sf.asarray(np.arange(3.0))
+    y = sf.lazy(array) + 1
+    array.close()
+    with pytest.raises(ValueError, match="closed"):
+        y.compute()
+
+
+def test_expressions_are_freed_whatever_their_depth():
+    class Buffer(bytearray):
+        pass
+
+    owner = Buffer(100)
+    alive = weakref.ref(owner)
+    x = sf.lazy(owner)
+    del owner
+    for _ in range(10_000):
+        x = x + 0
+    assert sys.getsizeof(x) < 1000
+    same(x.compute(), np.zeros(100, "u1"))
+    del x
+    gc.collect()
+    assert alive() is None
+
+
+def test_cycles_through_expressions_are_collected():
+    class Holder(bytearray):
+        pass
+
+    holder = Holder(8)
+    holder.expression = sf.lazy(holder) + 1
+    alive = weakref.ref(holder)
+    del holder
+    gc.collect()
+    assert alive() is None
+
+
+def test_threads_share_an_expression(a):
+    x = sf.lazy(a)
+    e = ((x - 0.5) * 2).clip(-1, 1)
+    total = e.sum()
+    wanted = total.compute()
+    seen = []
+
+    def work():
+        for _ in range(20):
+            seen.append(total.compute())
+            sf.compute(e, e + 1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [wanted] * 160
+
+
+def test_repr(a):
+    x = sf.lazy(a)
+    text = repr(((x - 0.5) * 2).clip(-1, 1).sum(axis=0))
+    assert text == (
+        "<spanflow expression sum(clip((float32(70, 1000) - 0.5) * 2, -1, 1), axis=(0,))>"
+    )
+    deep = x
+    for _ in range(100):
+        deep = deep + 1
+    assert "…" in repr(deep)
+    assert "of t" in repr(sf.compile(sf.col("t") + 1))
