@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <string>
 #include <vector>
@@ -17,6 +19,24 @@
 #include "runtime/pool.h"
 
 namespace spanflow::bindings {
+
+// One computation, which threads share and replace.
+class ComputationCache {
+ public:
+  std::shared_ptr<expr::Computation> Get() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return computation_;
+  }
+  void Set(std::shared_ptr<expr::Computation> computation) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    computation_.swap(computation);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<expr::Computation> computation_;
+};
+
 namespace {
 
 using array::View;
@@ -37,6 +57,7 @@ Ref NewExpression(ModuleState* state, expr::NodeRef node, std::span<const Ref> p
   ExpressionObject* self = AsExpression(object.get());
   self->state = state;
   new (&self->node) expr::NodeRef(std::move(node));
+  self->last = new ComputationCache;
   for (size_t i = 0; i < parts.size(); ++i) self->parts[i] = Py_XNewRef(parts[i].get());
   return object;
 }
@@ -241,15 +262,15 @@ int ThreadsFrom(PyObject* object) {
   return static_cast<int>(threads);
 }
 
-Outs OutsFrom(ModuleState* state, PyObject* object, const expr::Graph& graph) {
+Outs OutsFrom(ModuleState* state, PyObject* object, size_t count) {
   Outs outs;
   if (!capi::Given(object)) return outs;
   const Ref tuple = capi::Items(object);
-  if (capi::Count(tuple) != static_cast<Py_ssize_t>(graph.roots.size())) {
+  if (capi::Count(tuple) != static_cast<Py_ssize_t>(count)) {
     Raise(PyExc_ValueError, "%zd outputs were given for %zu expressions", capi::Count(tuple),
-          graph.roots.size());
+          count);
   }
-  for (size_t i = 0; i < graph.roots.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     PyObject* out = capi::At(tuple, static_cast<Py_ssize_t>(i));
     if (!capi::Given(out)) {
       outs.views.push_back(nullptr);
@@ -257,11 +278,8 @@ Outs OutsFrom(ModuleState* state, PyObject* object, const expr::Graph& graph) {
       continue;
     }
     outs.given.push_back(Ref::Borrow(out));
-    Ref array = OutArray(state, out);
-    const View& view = AsArray(array.get())->view;
-    CheckOut("compute", view, graph[graph.roots[i]].kind);
-    outs.views.push_back(&view);
-    outs.arrays.push_back(std::move(array));
+    outs.arrays.push_back(OutArray(state, out));
+    outs.views.push_back(&AsArray(outs.arrays.back().get())->view);
   }
   return outs;
 }
@@ -272,18 +290,39 @@ struct ComputeCall {
   PyObject* threads = nullptr;
 };
 
+// What computes the expressions: for a single one, what computed it last if that still serves.
+std::shared_ptr<expr::Computation> ComputationOf(std::span<PyObject* const> expressions,
+                                                 const Columns& columns, const Outs& outs) {
+  ComputationCache* cache = expressions.size() == 1 ? AsExpression(expressions[0])->last : nullptr;
+  if (cache != nullptr) {
+    std::shared_ptr<expr::Computation> last = cache->Get();
+    if (last != nullptr && last->Serves(columns.columns, outs.views)) return last;
+  }
+  std::vector<expr::NodeRef> roots;
+  for (PyObject* object : expressions) roots.push_back(AsExpression(object)->node);
+  std::shared_ptr<expr::Computation> made =
+      capi::Take(expr::Computation::Make(std::move(roots), columns.columns, outs.views));
+  const expr::Graph& graph = made->graph();
+  for (size_t i = 0; i < outs.views.size(); ++i) {
+    if (outs.views[i] != nullptr) {
+      CheckOut("compute", *outs.views[i], graph[graph.roots[i]].kind);
+    }
+  }
+  if (cache != nullptr) cache->Set(made);
+  return made;
+}
+
 // A tuple with the result of each expression.
 Ref ComputeAll(ModuleState* state, std::span<PyObject* const> expressions,
                const ComputeCall& call) {
-  std::vector<expr::NodeRef> roots;
-  for (PyObject* object : expressions) roots.push_back(AsExpression(object)->node);
   const Columns columns = ColumnsFrom(state, call.columns);
-  const expr::Graph graph = capi::Take(expr::Resolve(roots, columns.columns));
-  const Outs outs = OutsFrom(state, call.outs, graph);
+  const Outs outs = OutsFrom(state, call.outs, expressions.size());
   array::RunOptions options;
   if (capi::Given(call.threads)) options.threads = ThreadsFrom(call.threads);
-  std::vector<View> results = capi::Take(RunDetached(
-      expr::InputBytes(graph), [&] { return expr::Compute(graph, outs.views, options); }));
+  const std::shared_ptr<expr::Computation> computation = ComputationOf(expressions, columns, outs);
+  std::vector<View> results = capi::Take(RunDetached(computation->input_bytes(), [&] {
+    return computation->Run(columns.columns, outs.views, options);
+  }));
   Ref answer = Check(PyTuple_New(static_cast<Py_ssize_t>(results.size())));
   for (size_t i = 0; i < results.size(); ++i) {
     Ref result = outs.given.empty() || !outs.given[i] ? ScalarOrArray(state, std::move(results[i]))
@@ -355,18 +394,19 @@ int Traverse(PyObject* self, visitproc visit, void* arg) {
   return 0;
 }
 
-int Clear(PyObject* self) {
-  for (PyObject*& part : AsExpression(self)->parts) Py_CLEAR(part);
-  return 0;
-}
+// Nodes need the bytes that the parts keep as long as they live. What breaks cycles is the lease of
+// foreign bytes, which lies in every one of them.
+int Clear(PyObject*) { return 0; }
 
-void Dealloc(PyObject* self) {
-  PyObject_GC_UnTrack(self);
-  Py_TRASHCAN_BEGIN(self, Dealloc)
-  PyTypeObject* type = Py_TYPE(self);
-  AsExpression(self)->node.~shared_ptr();
-  Clear(self);
-  type->tp_free(self);
+void Dealloc(PyObject* object) {
+  PyObject_GC_UnTrack(object);
+  Py_TRASHCAN_BEGIN(object, Dealloc)
+  ExpressionObject* self = AsExpression(object);
+  PyTypeObject* type = Py_TYPE(object);
+  delete self->last;
+  self->node.~shared_ptr();
+  for (PyObject* part : self->parts) Py_XDECREF(part);
+  type->tp_free(object);
   Py_DECREF(type);
   Py_TRASHCAN_END
 }

@@ -13,11 +13,14 @@
 
 namespace spanflow::bindings {
 
+class ComputationCache;
+
 struct ExpressionObject {
   PyObject_HEAD
   ModuleState* state;
   PyObject* parts[3];  // arrays and expressions that the node's operands come from; may be null
   expr::NodeRef node;
+  ComputationCache* last;  // what computed it last
 };
 
 // Makes the type and adds it to the module.

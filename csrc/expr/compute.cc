@@ -9,79 +9,99 @@
 #include "array/create.h"
 #include "array/overlap.h"
 #include "array/reduce.h"
-#include "array/select.h"
 #include "expr/program.h"
-#include "expr/run.h"
+#include "simd/kernels.h"
 
 namespace spanflow::expr {
 namespace {
 
+using array::Overlap;
 using array::View;
 using base::DType;
-using base::Kind;
+using base::Layout;
 using base::Result;
 using base::Status;
+using Views = std::span<const View* const>;
+using Columns = std::span<const Column>;
 
-class Computation {
+size_t Index(ValueId id) { return static_cast<size_t>(id); }
+
+std::span<const int64_t> Spanned(const base::Dims& dims) {
+  return {dims.data(), static_cast<size_t>(dims.size())};
+}
+
+bool SameLayout(const Layout& a, const Layout& b) {
+  return a.dtype == b.dtype && a.shape == b.shape && a.strides == b.strides;
+}
+
+Layout NewLayout(const Value& value) {
+  const DType dtype(value.kind);
+  return {dtype, value.shape, base::ContiguousStrides(value.shape, dtype.itemsize())};
+}
+
+// How what is read meets an output of the same or another shape.
+Overlap OverlapOf(const View& input, const View& output) {
+  base::Dims strides;
+  if (!array::BroadcastStrides(input.layout, output.layout.shape, &strides)) {
+    return array::MayShareMemory(input, output) ? Overlap::kPartial : Overlap::kNone;
+  }
+  return array::FindOverlap(
+      Spanned(output.layout.shape), {input.data, Spanned(strides), input.dtype().itemsize()},
+      {output.data, Spanned(output.layout.strides), output.dtype().itemsize()});
+}
+
+Status CheckOut(const Value& value, const View& out) {
+  if (value.domain != kNoValue) {
+    return Status::Value(
+        "a filtered expression has no size before it is computed: out= is not possible");
+  }
+  if (out.readonly) return Status::Value("output array is read-only");
+  if (out.layout.shape == value.shape) return Status::Ok();
+  return Status::Value("out has shape " + base::ToString(out.layout.shape) +
+                       ", the expression has shape " + base::ToString(value.shape));
+}
+
+// Two outputs that share bytes would have to be written one after the other.
+Status CheckApart(Views outs) {
+  for (size_t i = 0; i < outs.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (outs[i] != nullptr && outs[j] != nullptr && array::MayShareMemory(*outs[i], *outs[j])) {
+        return Status::Value("two outputs share memory");
+      }
+    }
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+struct Computation::Stage {
+  // A reduction along some axes. It reads an array: a source, or one that this stage wrote.
+  struct Along {
+    ValueId id;
+    bool is_source;
+    size_t index;  // of the source, or in Computation::between_
+  };
+  std::unique_ptr<Runner> runner;  // null when there are reductions along axes of sources only
+  std::vector<Along> along;
+};
+
+// Makes the stages: what can be computed together, in the order in which it can be computed.
+class Computation::Builder {
  public:
-  Computation(const Graph& graph, std::span<const View* const> outs,
-              const array::RunOptions& options)
-      : graph_(graph), options_(options), results_(graph.values.size()), outs_(outs) {}
+  explicit Builder(Computation* computation)
+      : computation_(computation), graph_(computation->graph_) {}
 
-  Result<std::vector<View>> Run() {
-    SPANFLOW_TRY(MakePlaces());
+  void Run() {
     MarkNeeded();
     int last = 0;
     for (const Value& value : graph_.values) last = std::max(last, value.pass);
     for (int pass = 0; pass <= last; ++pass) {
-      while (AddWork(pass)) SPANFLOW_TRY(RunPass());
+      while (AddWork(pass)) AddStage();
     }
-    return Finish();
   }
 
  private:
-  static size_t Index(ValueId id) { return static_cast<size_t>(id); }
-
-  const View* OutOf(size_t root) const { return outs_.empty() ? nullptr : outs_[root]; }
-
-  // Memory for all results is there before any work begins.
-  Status MakePlaces() {
-    for (size_t i = 0; i < graph_.roots.size(); ++i) {
-      const ValueId id = graph_.roots[i];
-      const Value& value = graph_[id];
-      if (const View* out = OutOf(i); out != nullptr) {
-        SPANFLOW_TRY(CheckOut(value, *out, i));
-        places_.push_back(*out);
-      } else if (value.domain != kNoValue) {
-        places_.emplace_back();  // its size is not known yet
-      } else {
-        SPANFLOW_ASSIGN(View place, array::Empty(DType(value.kind), value.shape));
-        places_.push_back(std::move(place));
-      }
-    }
-    return Status::Ok();
-  }
-
-  Status CheckOut(const Value& value, const View& out, size_t root) const {
-    if (value.domain != kNoValue) {
-      return Status::Value(
-          "a filtered expression has no size before it is computed: out= is not "
-          "possible");
-    }
-    if (out.readonly) return Status::Value("output array is read-only");
-    if (!(out.layout.shape == value.shape)) {
-      return Status::Value("out has shape " + base::ToString(out.layout.shape) +
-                           ", the expression has shape " + base::ToString(value.shape));
-    }
-    for (size_t i = 0; i < root; ++i) {
-      if (OutOf(i) != nullptr && array::MayShareMemory(*OutOf(i), out)) {
-        return Status::Value("two outputs share memory");
-      }
-    }
-    return Status::Ok();
-  }
-
-  // Which reductions some root depends on.
   void MarkNeeded() {
     needed_.assign(graph_.values.size(), false);
     for (const ValueId root : graph_.roots) needed_[Index(root)] = true;
@@ -110,16 +130,19 @@ class Computation {
       }
     }
     for (size_t i = 0; i < graph_.roots.size(); ++i) {
-      const Value& value = graph_[graph_.roots[i]];
+      const ValueId id = graph_.roots[i];
+      const Value& value = graph_[id];
       if (written_[i] || value.type == NodeType::kReduce || value.pass != pass ||
           !InSpace(value.shape)) {
         continue;
       }
       written_[i] = true;
-      if (value.domain == kNoValue)
-        work_.targets.push_back({graph_.roots[i], places_[i]});
-      else
-        work_.filtered.push_back(graph_.roots[i]);
+      if (value.domain != kNoValue) {
+        work_.filtered.push_back(id);
+      } else {
+        const std::optional<Layout>& out = computation_->out_layouts_[i];
+        work_.targets.push_back({id, {true, i, out ? *out : NewLayout(value)}});
+      }
     }
     return has_space_;
   }
@@ -134,40 +157,130 @@ class Computation {
     const Value& operand = graph_[value.operands[0]];
     const bool is_flat =
         operand.domain != kNoValue || value.axes == array::AllAxes(operand.shape.size());
-    (is_flat ? work_.reductions : along_).push_back(id);
+    if (is_flat) return work_.reductions.push_back(id);
+    if (operand.type == NodeType::kArray) return along_.push_back({id, true, operand.source});
+    along_.push_back({id, false, BetweenFor(value.operands[0])});
   }
 
-  Status RunPass() {
-    // Reductions along some axes read an array: their operand becomes one first.
-    std::vector<std::pair<ValueId, View>> arrays;
-    for (const ValueId id : along_) {
-      const ValueId operand = graph_[id].operands[0];
-      if (graph_[operand].type == NodeType::kArray) continue;
-      const auto same = [operand](const auto& entry) { return entry.first == operand; };
-      if (std::ranges::any_of(arrays, same)) continue;
-      SPANFLOW_ASSIGN(View array, array::Empty(DType(graph_[operand].kind), graph_[operand].shape));
-      work_.targets.push_back({operand, array});
-      arrays.emplace_back(operand, std::move(array));
+  // The array into which the pass writes this value for a reduction along axes.
+  size_t BetweenFor(ValueId id) {
+    for (const Pass::Target& target : work_.targets) {
+      if (target.value == id) return target.to.index;
     }
-    SPANFLOW_TRY(RunProgram());
-    for (const ValueId id : along_) {
-      const ValueId operand = graph_[id].operands[0];
-      const View* array = graph_[operand].array;
-      for (const auto& [value, view] : arrays) {
-        if (value == operand) array = &view;
+    const size_t index = computation_->between_.size();
+    computation_->between_.push_back(NewLayout(graph_[id]));
+    work_.targets.push_back({id, {false, index, computation_->between_.back()}});
+    return index;
+  }
+
+  void AddStage() {
+    auto stage = std::make_unique<Stage>();
+    if (!work_.targets.empty() || !work_.reductions.empty() || !work_.filtered.empty()) {
+      stage->runner = std::make_unique<Runner>(Build(graph_, work_, computation_->careful_));
+    }
+    stage->along = std::move(along_);
+    computation_->stages_.push_back(std::move(stage));
+  }
+
+  Computation* const computation_;
+  const Graph& graph_;
+  std::vector<bool> needed_, done_;  // by value
+  std::vector<bool> written_;        // by root
+  Pass work_;                        // what is computed together now
+  bool has_space_ = false;           // something has decided over its shape
+  std::vector<Stage::Along> along_;
+};
+
+// One run of a computation.
+class Computation::Execution {
+ public:
+  Execution(Computation& computation, Columns columns, const array::RunOptions& options)
+      : computation_(computation),
+        graph_(computation.graph_),
+        options_(options),
+        results_(graph_.values.size()) {
+    for (const Source& source : graph_.sources) sources_.push_back(source.Find(columns));
+  }
+
+  Result<std::vector<View>> Run(Views outs) {
+    SPANFLOW_TRY(MakePlaces(outs));
+    SPANFLOW_TRY(SeparateSources(outs));
+    array::RunScope scope;
+    for (const View& source : sources_) SPANFLOW_TRY(scope.Add(source));
+    for (const View& place : places_) SPANFLOW_TRY(scope.Add(place));
+    for (const std::unique_ptr<Stage>& stage : computation_.stages_) SPANFLOW_TRY(RunStage(*stage));
+    for (size_t i = 0; i < graph_.roots.size(); ++i) {
+      const ValueId id = graph_.roots[i];
+      if (graph_[id].type != NodeType::kReduce) continue;
+      SPANFLOW_TRY(array::Copy(results_[Index(id)], places_[i]));
+    }
+    SPANFLOW_TRY(scope.Finish());
+    return std::move(places_);
+  }
+
+ private:
+  // Memory for all results is there before any work begins.
+  Status MakePlaces(Views outs) {
+    for (size_t i = 0; i < graph_.roots.size(); ++i) {
+      const Value& value = graph_[graph_.roots[i]];
+      if (!outs.empty() && outs[i] != nullptr) {
+        places_.push_back(*outs[i]);
+      } else if (value.domain != kNoValue) {
+        places_.emplace_back();  // its size is not known yet
+      } else {
+        SPANFLOW_ASSIGN(View place, array::Empty(DType(value.kind), value.shape));
+        places_.push_back(std::move(place));
       }
-      SPANFLOW_TRY(ReduceAlong(id, *array));
+    }
+    for (const Layout& layout : computation_.between_) {
+      SPANFLOW_ASSIGN(View view, array::Empty(layout.dtype, layout.shape));
+      between_.push_back(std::move(view));
     }
     return Status::Ok();
   }
 
-  Status RunProgram() {
-    if (work_.targets.empty() && work_.reductions.empty() && work_.filtered.empty()) {
-      return Status::Ok();
+  // What an output would change before it has been read everywhere is copied. An output that is
+  // read element by element at the same places is not in the way of a careful program.
+  Status SeparateSources(Views outs) {
+    for (size_t i = 0; i < sources_.size(); ++i) {
+      for (const View* out : outs) {
+        if (out == nullptr) continue;
+        const Overlap overlap = OverlapOf(sources_[i], *out);
+        const bool is_in_place = overlap == Overlap::kSame && computation_.stages_.size() == 1;
+        if (overlap == Overlap::kNone || is_in_place) continue;
+        SPANFLOW_ASSIGN(sources_[i],
+                        array::CopyToNew(sources_[i], sources_[i].dtype(), false, options_));
+        break;
+      }
     }
-    SPANFLOW_ASSIGN(const Program program, Build(graph_, results_, work_, options_));
-    Folded folded;
-    SPANFLOW_TRY(expr::Run(program, options_, &folded));
+    return Status::Ok();
+  }
+
+  Status RunStage(const Stage& stage) {
+    if (stage.runner != nullptr) SPANFLOW_TRY(RunProgram(*stage.runner));
+    for (const Stage::Along& along : stage.along) {
+      const Value& value = graph_[along.id];
+      const View& array = along.is_source ? sources_[along.index] : between_[along.index];
+      SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
+      SPANFLOW_TRY(array::Reduce(value.node->reduction, array, value.axes, value.node->ddof, result,
+                                 options_));
+      results_[Index(along.id)] = std::move(result);
+    }
+    return Status::Ok();
+  }
+
+  Status RunProgram(Runner& runner) {
+    const Program& program = runner.program();
+    std::vector<std::byte*> inputs, outputs;
+    for (const Input& input : program.inputs) {
+      const Value& value = graph_[input.value];
+      const bool is_source = value.type == NodeType::kArray;
+      inputs.push_back(is_source ? sources_[value.source].data : results_[Index(input.value)].data);
+    }
+    for (const Output& output : program.outputs) {
+      outputs.push_back((output.to.is_root ? places_ : between_)[output.to.index].data);
+    }
+    const Folded folded = runner.Run({inputs, outputs}, options_);
     for (const Fold& fold : program.folds) {
       for (const ValueId id : fold.values) SPANFLOW_TRY(FinishFold(fold, id, folded));
     }
@@ -178,21 +291,33 @@ class Computation {
     return Status::Ok();
   }
 
+  Status FinishFold(const Fold& fold, ValueId id, const Folded& folded) {
+    const Value& value = graph_[id];
+    const simd::Reduction reduction = value.node->reduction;
+    SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
+    const simd::Accumulator& accumulator =
+        folded.accumulators[fold.first + fold.kernels.PlaceOf(reduction)];
+    SPANFLOW_TRY(array::FinishAccumulators({&reduction, 1}, graph_[value.operands[0]].kind,
+                                           {&accumulator, 1}, folded.counts[fold.domain],
+                                           value.node->ddof, {&result, 1}));
+    results_[Index(id)] = std::move(result);
+    return Status::Ok();
+  }
+
   // The pieces of a filtered value as one array.
   Status Join(const FilteredOutput& output, int64_t count,
               const std::vector<std::vector<std::byte>>& pieces) {
     const DType from(output.kind);
     SPANFLOW_ASSIGN(View whole, array::Empty(DType(graph_[output.value].kind), {count}));
-    std::byte* to = whole.data;
+    View target = whole;
     for (const std::vector<std::byte>& piece : pieces) {
       const int64_t items = static_cast<int64_t>(piece.size()) / from.itemsize();
       if (items == 0) continue;
-      View part{{}, const_cast<std::byte*>(piece.data()), {from, {items}, {from.itemsize()}}, true};
-      View target = whole;
-      target.data = to;
+      const View part{
+          {}, const_cast<std::byte*>(piece.data()), {from, {items}, {from.itemsize()}}, true};
       target.layout.shape[0] = items;
       SPANFLOW_TRY(array::Copy(part, target, options_));
-      to += items * whole.dtype().itemsize();
+      target.data += items * whole.dtype().itemsize();
     }
     for (size_t i = 0; i < graph_.roots.size(); ++i) {
       if (graph_.roots[i] == output.value) places_[i] = whole;
@@ -200,64 +325,74 @@ class Computation {
     return Status::Ok();
   }
 
-  Status FinishFold(const Fold& fold, ValueId id, const Folded& folded) {
-    const Value& value = graph_[id];
-    const Value& operand = graph_[value.operands[0]];
-    const simd::Reduction reduction = value.node->reduction;
-    SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
-    const simd::Accumulator& accumulator =
-        folded.accumulators[fold.first + fold.kernels.PlaceOf(reduction)];
-    SPANFLOW_TRY(array::FinishAccumulators({&reduction, 1}, operand.kind, {&accumulator, 1},
-                                           folded.counts[fold.domain], value.node->ddof,
-                                           {&result, 1}));
-    results_[Index(id)] = std::move(result);
-    return Status::Ok();
-  }
-
-  Status ReduceAlong(ValueId id, const View& array) {
-    const Value& value = graph_[id];
-    SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
-    SPANFLOW_TRY(array::Reduce(value.node->reduction, array, value.axes, value.node->ddof, result,
-                               options_));
-    results_[Index(id)] = std::move(result);
-    return Status::Ok();
-  }
-
-  Result<std::vector<View>> Finish() {
-    for (size_t i = 0; i < graph_.roots.size(); ++i) {
-      const ValueId id = graph_.roots[i];
-      if (graph_[id].type == NodeType::kReduce) {
-        SPANFLOW_TRY(array::Copy(results_[Index(id)], places_[i]));
-      }
-    }
-    return std::move(places_);
-  }
-
+  Computation& computation_;
   const Graph& graph_;
   const array::RunOptions& options_;
-  Results results_;  // by value: what reductions gave
-  std::span<const View* const> outs_;
-  std::vector<View> places_;         // by root
-  std::vector<bool> needed_, done_;  // by value
-  std::vector<bool> written_;        // by root
-  Pass work_;                        // what is computed together now
-  bool has_space_ = false;           // something has decided over its shape
-  std::vector<ValueId> along_;       // reductions along some axes
+  std::vector<View> sources_;  // as the graph numbers them
+  std::vector<View> results_;  // by value: what reductions gave
+  std::vector<View> places_;   // by root
+  std::vector<View> between_;  // as the computation numbers them
 };
 
-}  // namespace
+Computation::Computation() = default;
+Computation::~Computation() = default;
 
-Result<std::vector<View>> Compute(const Graph& graph, std::span<const View* const> outs,
-                                  const array::RunOptions& options) {
-  return Computation(graph, outs, options).Run();
+Result<std::shared_ptr<Computation>> Computation::Make(std::vector<NodeRef> roots, Columns columns,
+                                                       Views outs) {
+  const std::shared_ptr<Computation> made(new Computation);
+  made->nodes_ = std::move(roots);
+  SPANFLOW_ASSIGN(made->graph_, Resolve(made->nodes_, columns));
+  for (const Column& column : columns) {
+    made->column_names_.push_back(column.name);
+    made->column_layouts_.push_back(column.view->layout);
+  }
+  made->out_layouts_.resize(made->graph_.roots.size());
+  for (size_t i = 0; i < outs.size(); ++i) {
+    if (outs[i] == nullptr) continue;
+    SPANFLOW_TRY(CheckOut(made->graph_[made->graph_.roots[i]], *outs[i]));
+    made->out_layouts_[i] = outs[i]->layout;
+  }
+  made->careful_ = made->Overlaps(columns, outs);
+  for (const Source& source : made->graph_.sources) {
+    made->input_bytes_ += source.layout.nbytes();
+  }
+  made->target_ = simd::TargetInUse();
+  Builder(made.get()).Run();
+  return made;
 }
 
-int64_t InputBytes(const Graph& graph) {
-  int64_t bytes = 0;
-  for (const Value& value : graph.values) {
-    if (value.array != nullptr) bytes += value.array->layout.nbytes();
+bool Computation::Serves(Columns columns, Views outs) const {
+  if (columns.size() != column_names_.size() || target_ != simd::TargetInUse()) return false;
+  for (size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].name != column_names_[i] ||
+        !SameLayout(columns[i].view->layout, column_layouts_[i])) {
+      return false;
+    }
   }
-  return bytes;
+  for (size_t i = 0; i < out_layouts_.size(); ++i) {
+    const View* out = outs.empty() ? nullptr : outs[i];
+    if ((out != nullptr) != out_layouts_[i].has_value()) return false;
+    if (out != nullptr && (out->readonly || !SameLayout(out->layout, *out_layouts_[i]))) {
+      return false;
+    }
+  }
+  return careful_ || !Overlaps(columns, outs);
+}
+
+bool Computation::Overlaps(Columns columns, Views outs) const {
+  for (const View* out : outs) {
+    if (out == nullptr) continue;
+    for (const Source& source : graph_.sources) {
+      if (OverlapOf(source.Find(columns), *out) != Overlap::kNone) return true;
+    }
+  }
+  return false;
+}
+
+Result<std::vector<View>> Computation::Run(Columns columns, Views outs,
+                                           const array::RunOptions& options) {
+  SPANFLOW_TRY(CheckApart(outs));
+  return Execution(*this, columns, options).Run(outs);
 }
 
 }  // namespace spanflow::expr

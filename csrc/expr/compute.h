@@ -1,31 +1,72 @@
 // Computes expressions: as few passes over the data as they need, everything that several of them
 // share only once.
 //
-// Owns: the results are new arrays unless a place for them is given.
-// Threads: thread-safe; large work is spread over the runtime. Attached: not needed.
+// Owns: a Computation owns its graph, its programs and their registers; results are new arrays
+// unless a place for them is given.
+// Threads: thread-safe; one Computation serves any number of threads at a time, and spreads large
+// work over the runtime. Attached: not needed.
 // Fails: TypeError, ValueError, OverflowError (see graph.h); ValueError for outputs of another
 // shape or that overlap each other, closed or read-only arrays; MemoryError before any work;
 // OSError (missing pages).
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "array/run.h"
 #include "array/view.h"
 #include "base/status.h"
 #include "expr/graph.h"
+#include "expr/run.h"
 
 namespace spanflow::expr {
 
-// One view for each root of the graph, in their order. `outs` is empty or has one entry for each
-// root: where its result goes, or null for a new array. The dtype of a place may be any numeric
-// one.
-base::Result<std::vector<array::View>> Compute(const Graph& graph,
-                                               std::span<const array::View* const> outs,
-                                               const array::RunOptions& options = {});
+// What is done to compute the roots of a graph, for columns and outputs of given layouts wherever
+// they lie.
+class Computation {
+ public:
+  ~Computation();
 
-// What a computation reads, at least.
-int64_t InputBytes(const Graph& graph);
+  // `outs` is empty or has one entry for each root: where its result goes, or null for a new array.
+  // The dtype of a place may be any numeric one.
+  static base::Result<std::shared_ptr<Computation>> Make(std::vector<NodeRef> roots,
+                                                         std::span<const Column> columns,
+                                                         std::span<const array::View* const> outs);
+
+  // Whether it computes the same for these, with the SIMD target in use.
+  bool Serves(std::span<const Column> columns, std::span<const array::View* const> outs) const;
+
+  // One view for each root, in their order.
+  base::Result<std::vector<array::View>> Run(std::span<const Column> columns,
+                                             std::span<const array::View* const> outs,
+                                             const array::RunOptions& options = {});
+
+  const Graph& graph() const { return graph_; }
+  int64_t input_bytes() const { return input_bytes_; }  // of all that it reads
+
+ private:
+  struct Stage;  // what is done in one pass
+  class Builder;
+  class Execution;
+
+  Computation();
+
+  // Whether an output shares bytes with what is read.
+  bool Overlaps(std::span<const Column> columns, std::span<const array::View* const> outs) const;
+
+  std::vector<NodeRef> nodes_;  // keep the graph's nodes alive
+  Graph graph_;
+  std::vector<std::string> column_names_;
+  std::vector<base::Layout> column_layouts_;
+  std::vector<std::optional<base::Layout>> out_layouts_;  // by root; none: a new array
+  std::vector<base::Layout> between_;                     // arrays that one stage hands to itself
+  std::vector<std::unique_ptr<Stage>> stages_;
+  bool careful_ = false;  // an output may be what is read
+  std::string target_;
+  int64_t input_bytes_ = 0;
+};
 
 }  // namespace spanflow::expr

@@ -81,7 +81,7 @@ class Resolver {
   Result<ValueId> Make(const Node& node) {
     switch (node.type) {
       case NodeType::kArray:
-        return MakeArray(node, node.array);
+        return MakeArray(node, {&node.array, 0, node.array.layout});
       case NodeType::kColumn:
         return MakeColumn(node);
       case NodeType::kNumber:  // alone: what an array of it would be
@@ -99,8 +99,9 @@ class Resolver {
   }
 
   Result<ValueId> MakeColumn(const Node& node) {
-    for (const Column& column : columns_) {
-      if (column.name == node.name) return MakeArray(node, *column.view);
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if (columns_[i].name != node.name) continue;
+      return MakeArray(node, {nullptr, i, columns_[i].view->layout});
     }
     std::string known;
     for (const Column& column : columns_) known += (known.empty() ? "" : ", ") + column.name;
@@ -108,24 +109,29 @@ class Resolver {
                          (known.empty() ? "; pass it by name" : "; given are " + known));
   }
 
-  Result<ValueId> MakeArray(const Node& node, const array::View& view) {
-    if (!view.dtype().numeric()) {
-      return Status::Type("expressions work on numbers, not on " + view.dtype().ToString() +
+  Result<ValueId> MakeArray(const Node& node, Source source) {
+    const base::Layout& layout = source.layout;
+    if (!layout.dtype.numeric()) {
+      return Status::Type("expressions work on numbers, not on " + layout.dtype.ToString() +
                           "; take one field, as in a['x']");
     }
     Value value;
     value.node = &node;
     value.type = NodeType::kArray;
-    value.kind = view.dtype().kind();
-    value.shape = view.layout.shape;
-    value.array = &view;
-    Key key{static_cast<uint64_t>(value.type), reinterpret_cast<uintptr_t>(view.data),
-            static_cast<uint64_t>(value.kind), view.dtype().swapped()};
-    for (int i = 0; i < view.ndim(); ++i) {
-      key.push_back(static_cast<uint64_t>(view.layout.shape[i]));
-      key.push_back(static_cast<uint64_t>(view.layout.strides[i]));
+    value.kind = layout.dtype.kind();
+    value.shape = layout.shape;
+    value.source = graph_.sources.size();
+    const std::byte* const data = source.array != nullptr ? source.array->data : nullptr;
+    Key key{static_cast<uint64_t>(value.type), reinterpret_cast<uintptr_t>(data), source.column,
+            static_cast<uint64_t>(value.kind), layout.dtype.swapped()};
+    for (int i = 0; i < layout.ndim(); ++i) {
+      key.push_back(static_cast<uint64_t>(layout.shape[i]));
+      key.push_back(static_cast<uint64_t>(layout.strides[i]));
     }
-    return Intern(std::move(key), std::move(value));
+    const size_t count = graph_.values.size();
+    const ValueId id = Intern(std::move(key), std::move(value));
+    if (graph_.values.size() != count) graph_.sources.push_back(std::move(source));
+    return id;
   }
 
   static Kind KindOf(const Number& number) {

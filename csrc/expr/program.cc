@@ -4,46 +4,27 @@
 #include <map>
 #include <utility>
 
-#include "array/copy.h"
-#include "array/iterate.h"
+#include "array/promote.h"
 
 namespace spanflow::expr {
 namespace {
 
 using array::ComputeKind;
-using array::Overlap;
-using array::View;
 using base::Kind;
-using base::Result;
-using base::Status;
 
 constexpr ValueId kNever = -1;
 
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
-
-// How an input, seen with the shape of the pass, meets an output.
-Overlap OverlapOf(const View& input, const View& output) {
-  base::Dims strides;
-  array::BroadcastStrides(input.layout, output.layout.shape, &strides);
-  return array::FindOverlap(
-      Spanned(output.layout.shape), {input.data, Spanned(strides), input.dtype().itemsize()},
-      {output.data, Spanned(output.layout.strides), output.dtype().itemsize()});
-}
-
 class Builder {
  public:
-  Builder(const Graph& graph, const Results& results, const Pass& pass)
-      : graph_(graph), results_(results), pass_(pass) {}
+  Builder(const Graph& graph, const Pass& pass, bool careful)
+      : graph_(graph), pass_(pass), careful_(careful) {}
 
-  Result<Program> Run(const array::RunOptions& options) {
+  Program Run() {
     program_.shape = pass_.shape;
     FindNames();
     FindNeeded();
     AddLeaves();
     AddOutputs();
-    SPANFLOW_TRY(SeparateInputs(options));
     AddSteps();
     for (Output& output : program_.outputs) {
       if (!output.is_direct) output.from = place_[Index(Named(output.value))];
@@ -83,7 +64,7 @@ class Builder {
     last_use_.assign(count, kNever);
     place_.assign(count, 0);
     const auto end = static_cast<ValueId>(count);
-    for (const Target& target : pass_.targets) last_use_[Index(Named(target.value))] = end;
+    for (const Pass::Target& target : pass_.targets) last_use_[Index(Named(target.value))] = end;
     for (const ValueId id : pass_.filtered) last_use_[Index(Named(id))] = end;
     for (const ValueId id : pass_.reductions) {
       last_use_[Index(Named(graph_[id].operands[0]))] = end;
@@ -114,14 +95,14 @@ class Builder {
   void AddLeaves() {
     ForEachNeeded([&](ValueId id, const Value& value) {
       if (value.type == NodeType::kArray) {
-        program_.inputs.push_back({id, *value.array});
+        program_.inputs.push_back({id, graph_.sources[value.source].layout});
       } else if (value.type == NodeType::kReduce) {
-        program_.inputs.push_back({id, results_[Index(id)]});
+        const base::DType dtype(value.kind);
+        program_.inputs.push_back(
+            {id, {dtype, value.shape, base::ContiguousStrides(value.shape, dtype.itemsize())}});
       } else if (value.type == NodeType::kNumber) {
         program_.numbers.push_back({value.kind, value.item});
         Widen(value.kind);
-      } else {
-        ++computed_;
       }
     });
     size_t input = 0, number = 0;
@@ -134,35 +115,16 @@ class Builder {
 
   void AddOutputs() {
     output_of_.assign(graph_.values.size(), -1);
-    for (const Target& target : pass_.targets) {
+    for (const Pass::Target& target : pass_.targets) {
       const ValueId id = Named(target.value);
-      Output output{id, target.view, ComputeKind(graph_[id].kind)};
+      Output output{id, target.to, ComputeKind(graph_[id].kind)};
       int& first = output_of_[Index(id)];
-      if (!IsLeaf(graph_[id]) && first < 0) {
+      if (!careful_ && !IsLeaf(graph_[id]) && first < 0) {
         output.is_direct = true;
         first = static_cast<int>(program_.outputs.size());
       }
       program_.outputs.push_back(std::move(output));
     }
-  }
-
-  // An input that shares bytes with an output is copied, or is the output, element by element. Then
-  // the output may be written only after all steps have read it.
-  Status SeparateInputs(const array::RunOptions& options) {
-    for (Output& output : program_.outputs) {
-      for (Input& input : program_.inputs) {
-        const Overlap overlap = OverlapOf(input.view, output.view);
-        if (overlap == Overlap::kNone || (overlap == Overlap::kSame && computed_ == 1)) continue;
-        if (overlap == Overlap::kPartial) {
-          SPANFLOW_ASSIGN(input.view,
-                          array::CopyToNew(input.view, input.view.dtype(), false, options));
-        } else if (output.is_direct) {
-          output.is_direct = false;
-          output_of_[Index(output.value)] = -1;
-        }
-      }
-    }
-    return Status::Ok();
   }
 
   uint32_t DomainOf(ValueId mask) {
@@ -285,8 +247,8 @@ class Builder {
   }
 
   const Graph& graph_;
-  const Results& results_;
   const Pass& pass_;
+  const bool careful_;
   Program program_;
   std::vector<ValueId> names_;     // by value: the value whose place it shares, mostly its own
   std::vector<ValueId> last_use_;  // by value; kNever: not needed
@@ -294,14 +256,12 @@ class Builder {
   std::vector<int> output_of_;     // by value: the output that its step writes to, or -1
   std::map<ValueId, uint32_t> domains_;
   std::vector<Place> free_;
-  int computed_ = 0;
 };
 
 }  // namespace
 
-Result<Program> Build(const Graph& graph, const Results& results, const Pass& pass,
-                      const array::RunOptions& options) {
-  return Builder(graph, results, pass).Run(options);
+Program Build(const Graph& graph, const Pass& pass, bool careful) {
+  return Builder(graph, pass, careful).Run();
 }
 
 }  // namespace spanflow::expr

@@ -1,9 +1,8 @@
 // A program: the steps of one pass over the data, block by block. Its operands are places - inputs,
 // numbers, registers of 4 KiB and outputs - that hold one block each.
 //
-// Owns: its steps; the views of its inputs and outputs share their blocks.
-// Threads: immutable once built, shared by the threads that run it. Attached: not needed.
-// Fails: MemoryError where an input that overlaps an output cannot be copied.
+// Owns: its steps. Threads: immutable once built, shared by the threads that run it.
+// Attached: not needed. Fails: never.
 #pragma once
 
 #include <array>
@@ -13,7 +12,6 @@
 
 #include "array/fold.h"
 #include "array/loader.h"
-#include "array/overlap.h"
 #include "expr/graph.h"
 #include "simd/kernels.h"
 
@@ -44,9 +42,16 @@ struct Fold {
   std::vector<ValueId> values;  // the reductions
 };
 
+// Where an output goes: the place of a root, or an array between two passes.
+struct Destination {
+  bool is_root = true;
+  size_t index = 0;
+  base::Layout layout;
+};
+
 struct Output {
   ValueId value;
-  array::View view;
+  Destination to;
   base::Kind kind;  // that the steps write
   bool is_direct =
       false;  // a step writes to the output's place; else what lies in `from` is stored
@@ -61,9 +66,10 @@ struct FilteredOutput {
   uint32_t domain;
 };
 
+// A source of the graph, or the result of an earlier pass's reduction.
 struct Input {
   ValueId value;
-  array::View view;
+  base::Layout layout;
 };
 
 struct NumberInput {
@@ -90,24 +96,20 @@ struct Program {
   size_t places() const { return register_place(registers); }
 };
 
-// What a pass is to write: a value of the graph into a view of its shape.
-struct Target {
-  ValueId value;
-  array::View view;
-};
-
-// What earlier passes have reduced: views of the results, by the id of the reduction.
-using Results = std::vector<array::View>;
-
 // The work of one pass over one index space.
 struct Pass {
+  struct Target {
+    ValueId value;
+    Destination to;
+  };
   base::Dims shape;
   std::vector<Target> targets;
   std::vector<ValueId> reductions;  // of all elements
   std::vector<ValueId> filtered;    // values whose elements are collected
 };
 
-base::Result<Program> Build(const Graph& graph, const Results& results, const Pass& pass,
-                            const array::RunOptions& options);
+// With `careful`, outputs are written only after all steps of a block have read their inputs, so
+// that an output may be an input.
+Program Build(const Graph& graph, const Pass& pass, bool careful);
 
 }  // namespace spanflow::expr

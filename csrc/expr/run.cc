@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <memory>
-#include <mutex>
+#include <utility>
 
 #include "array/iterate.h"
 #include "array/split.h"
@@ -12,11 +11,8 @@
 namespace spanflow::expr {
 namespace {
 
-using array::kNoLimit;
 using array::Loader;
-using array::LoadPlan;
 using array::Scratch;
-using array::StorePlan;
 using array::Storer;
 using simd::Accumulator;
 
@@ -29,64 +25,64 @@ std::span<const int64_t> Spanned(const base::Dims& dims) {
   return {dims.data(), static_cast<size_t>(dims.size())};
 }
 
-// How a program runs over its arrays; shared by all workers.
-struct Plan {
-  const Program& program;
-  std::vector<LoadPlan> loads;
-  std::vector<StorePlan> stores;
-  int64_t block = kNoLimit;       // elements
-  int64_t register_bytes = 0;     // of each register and number
-  int64_t bytes_per_element = 0;  // moved between memory and the program
+}  // namespace
 
-  explicit Plan(const Program& p) : program(p), loads(p.inputs.size()), stores(p.outputs.size()) {
-    const array::AxisOrder order = Order();
-    const auto shape = Spanned(program.shape);
-    for (size_t i = 0; i < loads.size(); ++i) {
-      const array::View& view = program.inputs[i].view;
-      base::Dims strides;
-      array::BroadcastStrides(view.layout, program.shape, &strides);
-      array::MakeWalk(view.data, shape, Spanned(strides), order, &loads[i].walk);
-      loads[i].Make(view.dtype(), array::ComputeKind(view.dtype().kind()));
-      block = std::min(block, loads[i].capacity);
-      if (!loads[i].walk.constant()) bytes_per_element += view.dtype().itemsize();
-    }
-    for (size_t i = 0; i < stores.size(); ++i) {
-      const array::View& view = program.outputs[i].view;
-      array::MakeWalk(view.data, shape, Spanned(view.layout.strides), order, &stores[i].walk);
-      stores[i].Make(view.dtype(), program.outputs[i].kind);
-      block = std::min(block, stores[i].capacity);
-      bytes_per_element += view.dtype().itemsize();
-    }
-    bytes_per_element = std::max<int64_t>(bytes_per_element, 1);
-    LimitBlock();
+Runner::Runner(Program program)
+    : program_(std::move(program)),
+      loads_(program_.inputs.size()),
+      stores_(program_.outputs.size()) {
+  for (const int64_t extent : program_.shape) size_ *= extent;
+  if (size_ == 0) return;
+  const array::AxisOrder order = Order();
+  const auto shape = Spanned(program_.shape);
+  for (size_t i = 0; i < loads_.size(); ++i) {
+    const base::Layout& layout = program_.inputs[i].layout;
+    base::Dims strides;
+    array::BroadcastStrides(layout, program_.shape, &strides);
+    array::MakeWalk(nullptr, shape, Spanned(strides), order, &loads_[i].walk);
+    loads_[i].Make(layout.dtype, array::ComputeKind(layout.dtype.kind()));
+    block_ = std::min(block_, loads_[i].capacity);
+    if (!loads_[i].walk.constant()) element_bytes_ += layout.dtype.itemsize();
   }
+  for (size_t i = 0; i < stores_.size(); ++i) {
+    const base::Layout& layout = program_.outputs[i].to.layout;
+    array::MakeWalk(nullptr, shape, Spanned(layout.strides), order, &stores_[i].walk);
+    stores_[i].Make(layout.dtype, program_.outputs[i].kind);
+    block_ = std::min(block_, stores_[i].capacity);
+    element_bytes_ += layout.dtype.itemsize();
+  }
+  element_bytes_ = std::max<int64_t>(element_bytes_, 1);
+  LimitBlock();
+}
 
- private:
-  // The order of memory of the first operand that has the whole shape. What is filtered is wanted
-  // in C order.
-  array::AxisOrder Order() const {
-    const base::Dims c_order = base::ContiguousStrides(program.shape, 1);
-    const base::Dims* strides = &c_order;
-    if (program.filtered.empty()) {
-      for (const Input& input : program.inputs) {
-        if (input.view.layout.shape == program.shape) strides = &input.view.layout.strides;
-      }
-      for (const Output& output : program.outputs) strides = &output.view.layout.strides;
-    }
-    return array::OrderByStrides(Spanned(program.shape), Spanned(*strides));
-  }
+Runner::~Runner() = default;
 
-  void LimitBlock() {
-    const auto registers = static_cast<int64_t>(program.registers + program.numbers.size());
-    if (registers != 0) {
-      const int64_t share = kL1Share / registers / 64 * 64;
-      register_bytes = std::clamp<int64_t>(share, 1024, array::kRegisterBytes);
-      block = std::min(block, register_bytes / program.widest);
-    } else if (program.steps.size() + program.folds.size() > 1) {
-      block = std::min(block, kSharedBlockBytes / 8);
+// The order of memory of the first operand that has the whole shape. What is filtered is wanted in
+// C order.
+array::AxisOrder Runner::Order() const {
+  const base::Dims c_order = base::ContiguousStrides(program_.shape, 1);
+  const base::Dims* strides = &c_order;
+  if (program_.filtered.empty()) {
+    for (const Input& input : program_.inputs) {
+      if (input.layout.shape == program_.shape) strides = &input.layout.strides;
     }
+    for (const Output& output : program_.outputs) strides = &output.to.layout.strides;
   }
-};
+  return array::OrderByStrides(Spanned(program_.shape), Spanned(*strides));
+}
+
+void Runner::LimitBlock() {
+  const auto registers = static_cast<int64_t>(program_.registers + program_.numbers.size());
+  if (registers != 0) {
+    const int64_t share = kL1Share / registers / 64 * 64;
+    register_bytes_ = std::clamp<int64_t>(share, 1024, array::kRegisterBytes);
+    block_ = std::min(block_, register_bytes_ / program_.widest);
+  } else if (program_.steps.size() + program_.folds.size() > 1) {
+    block_ = std::min(block_, kSharedBlockBytes / 8);
+  }
+}
+
+namespace {
 
 // Where one grain's results go.
 struct Sink {
@@ -94,20 +90,22 @@ struct Sink {
   std::vector<std::vector<std::byte>*> pieces;  // one for each filtered output
 };
 
+}  // namespace
+
 // One thread's registers and its place in the data.
 class Worker {
  public:
-  explicit Worker(const Plan& plan)
-      : plan_(plan),
-        program_(plan.program),
-        scratches_(
-            std::make_unique_for_overwrite<Scratch[]>(plan.loads.size() + plan.stores.size())),
-        loaders_(plan.loads.size()),
-        storers_(plan.stores.size()),
+  explicit Worker(const Runner& runner)
+      : runner_(runner),
+        program_(runner.program_),
+        scratches_(std::make_unique_for_overwrite<Scratch[]>(runner.loads_.size() +
+                                                             runner.stores_.size())),
+        loaders_(runner.loads_.size()),
+        storers_(runner.stores_.size()),
         places_(program_.places()),
         counts_(program_.domains) {
     constexpr size_t kAlign = 64;
-    const auto size = static_cast<size_t>(plan.register_bytes);
+    const auto size = static_cast<size_t>(runner.register_bytes_);
     const size_t registers = program_.registers + program_.numbers.size();
     memory_ = std::make_unique_for_overwrite<std::byte[]>(registers * size + kAlign);
     std::byte* next = memory_.get();
@@ -122,15 +120,18 @@ class Worker {
   }
 
   // Elements [begin, end).
-  void Run(int64_t begin, int64_t end, const Sink& sink) {
+  void Run(int64_t begin, int64_t end, const Addresses& addresses, const Sink& sink) {
+    // The plans' walks begin at address 0.
     for (size_t i = 0; i < loaders_.size(); ++i) {
-      loaders_[i].Start(&plan_.loads[i], &scratches_[i], begin);
+      loaders_[i].Start(&runner_.loads_[i], &scratches_[i], begin,
+                        reinterpret_cast<ptrdiff_t>(addresses.inputs[i]));
     }
     for (size_t i = 0; i < storers_.size(); ++i) {
-      storers_[i].Start(&plan_.stores[i], &scratches_[loaders_.size() + i], begin);
+      storers_[i].Start(&runner_.stores_[i], &scratches_[loaders_.size() + i], begin,
+                        reinterpret_cast<ptrdiff_t>(addresses.outputs[i]));
     }
     while (begin < end) {
-      const int64_t n = Prefer(std::min(plan_.block, end - begin));
+      const int64_t n = Prefer(std::min(runner_.block_, end - begin));
       RunBlock(n, sink);
       begin += n;
     }
@@ -140,7 +141,7 @@ class Worker {
   void FillNumber(const NumberInput& number, std::byte* to) const {
     const int64_t itemsize = base::InfoOf(number.kind).itemsize;
     simd::Gather(number.item.data(), 0, static_cast<size_t>(itemsize), to,
-                 static_cast<size_t>(plan_.register_bytes / itemsize));
+                 static_cast<size_t>(runner_.register_bytes_ / itemsize));
   }
 
   int64_t Prefer(int64_t n) const {
@@ -208,7 +209,7 @@ class Worker {
     }
   }
 
-  const Plan& plan_;
+  const Runner& runner_;
   const Program& program_;
   std::unique_ptr<std::byte[]> memory_;
   std::unique_ptr<Scratch[]> scratches_;
@@ -218,35 +219,7 @@ class Worker {
   std::vector<size_t> counts_;  // elements of each domain in this block
 };
 
-// Workers that wait for their next piece.
-class Workers {
- public:
-  explicit Workers(const Plan& plan) : plan_(plan) {}
-
-  void Run(int64_t begin, int64_t end, const Sink& sink) {
-    std::unique_ptr<Worker> worker = Take();
-    worker->Run(begin, end, sink);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    waiting_.push_back(std::move(worker));
-  }
-
- private:
-  std::unique_ptr<Worker> Take() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!waiting_.empty()) {
-        std::unique_ptr<Worker> worker = std::move(waiting_.back());
-        waiting_.pop_back();
-        return worker;
-      }
-    }
-    return std::make_unique<Worker>(plan_);
-  }
-
-  const Plan& plan_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Worker>> waiting_;
-};
+namespace {
 
 void InitFolds(const Program& program, Accumulator* accumulators) {
   for (const Fold& fold : program.folds)
@@ -277,61 +250,71 @@ bool AllDone(const Program& program, const Accumulator* accumulators) {
   });
 }
 
+}  // namespace
+
+// Nobody waits for registers: new ones cost less, and in a forked child the lock may stay taken.
+template <class Work>
+void Runner::Borrow(const Work& work) {
+  std::unique_ptr<Worker> worker;
+  if (const std::unique_lock lock(mutex_, std::try_to_lock); lock && !waiting_.empty()) {
+    worker = std::move(waiting_.back());
+    waiting_.pop_back();
+  }
+  if (worker == nullptr) worker = std::make_unique<Worker>(*this);
+  work(*worker);
+  if (const std::unique_lock lock(mutex_, std::try_to_lock); lock) {
+    waiting_.push_back(std::move(worker));
+  }
+}
+
 // In grains, whose partial results are merged in order.
-void RunGrains(const Plan& plan, int64_t n, const array::RunOptions& options, Folded* folded) {
-  const Program& program = plan.program;
-  Workers workers(plan);
-  const int64_t grains = (n + array::kGrain - 1) / array::kGrain;
+void Runner::RunGrains(const Addresses& addresses, const array::RunOptions& options,
+                       Folded* folded) {
+  const int64_t grains = (size_ + array::kGrain - 1) / array::kGrain;
   for (auto& pieces : folded->pieces) pieces.resize(static_cast<size_t>(grains));
   const auto run = [&](int64_t grain, Accumulator* accumulators) {
     Sink sink{accumulators, {}};
     for (auto& pieces : folded->pieces) sink.pieces.push_back(&pieces[static_cast<size_t>(grain)]);
-    workers.Run(grain * array::kGrain, std::min(n, (grain + 1) * array::kGrain), sink);
+    Borrow([&](Worker& worker) {
+      worker.Run(grain * array::kGrain, std::min(size_, (grain + 1) * array::kGrain), addresses,
+                 sink);
+    });
   };
   Accumulator* const into = folded->accumulators.data();
   if (grains == 1) return run(0, into);
   std::atomic<bool> done = false;
   const auto fold = [&](int64_t grain, Accumulator* partial) {
-    InitFolds(program, partial);
+    InitFolds(program_, partial);
     if (done.load(std::memory_order_relaxed)) return;
     run(grain, partial);
-    if (AllDone(program, partial)) done.store(true, std::memory_order_relaxed);
+    if (AllDone(program_, partial)) done.store(true, std::memory_order_relaxed);
   };
   const auto merge = [&](int64_t, const Accumulator* partial) {
-    MergeFolds(program, into, partial);
+    MergeFolds(program_, into, partial);
   };
-  const int64_t chunk = array::kChunkBytes / (array::kGrain * plan.bytes_per_element);
+  const int64_t chunk = array::kChunkBytes / (array::kGrain * element_bytes_);
   array::FoldInOrder(grains, std::max<int64_t>(chunk, 1), folded->accumulators.size(), fold, merge,
                      options);
 }
 
-}  // namespace
-
-base::Status Run(const Program& program, const array::RunOptions& options, Folded* folded) {
-  array::RunScope scope;
-  for (const Input& input : program.inputs) SPANFLOW_TRY(scope.Add(input.view));
-  for (const Output& output : program.outputs) SPANFLOW_TRY(scope.Add(output.view));
-  folded->accumulators.resize(program.accumulators + program.domains - 1);
-  InitFolds(program, folded->accumulators.data());
-  int64_t n = 1;
-  for (const int64_t extent : program.shape) n *= extent;
-  folded->counts.assign(program.domains, n);
-  folded->pieces.resize(program.filtered.size());
-  if (n != 0) {
-    const Plan plan(program);
-    if (folded->accumulators.empty()) {
-      Workers workers(plan);
-      array::Split(n, plan.bytes_per_element, options,
-                   [&](int64_t begin, int64_t end) { workers.Run(begin, end, {}); });
-    } else {
-      RunGrains(plan, n, options, folded);
-    }
+Folded Runner::Run(const Addresses& addresses, const array::RunOptions& options) {
+  Folded folded;
+  folded.accumulators.resize(program_.accumulators + program_.domains - 1);
+  InitFolds(program_, folded.accumulators.data());
+  folded.counts.assign(program_.domains, size_);
+  folded.pieces.resize(program_.filtered.size());
+  if (size_ != 0 && folded.accumulators.empty()) {
+    array::Split(size_, element_bytes_, options, [&](int64_t begin, int64_t end) {
+      Borrow([&](Worker& worker) { worker.Run(begin, end, addresses, {}); });
+    });
+  } else if (size_ != 0) {
+    RunGrains(addresses, options, &folded);
   }
-  for (size_t d = 1; d < program.domains; ++d) {
-    std::memcpy(&folded->counts[d], folded->accumulators[program.accumulators + d - 1].bytes,
+  for (size_t d = 1; d < program_.domains; ++d) {
+    std::memcpy(&folded.counts[d], folded.accumulators[program_.accumulators + d - 1].bytes,
                 sizeof(int64_t));
   }
-  return scope.Finish();
+  return folded;
 }
 
 }  // namespace spanflow::expr

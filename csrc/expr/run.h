@@ -1,16 +1,19 @@
 // Runs a program: block by block through the registers, spread over the runtime.
 //
-// Owns: the registers, while it runs; the program's blocks are borrowed meanwhile.
-// Threads: thread-safe; the reductions' grains depend on the number of elements only, so results
-// are the same for any number of threads. Attached: not needed. Fails: ValueError (closed or
-// read-only arrays), OSError (missing pages), MemoryError.
+// Owns: registers, which are kept for the next run. Threads: thread-safe; what depends on threads
+// is who does which piece: the reductions' grains depend on the number of elements only. Attached:
+// not needed. Fails: std::bad_alloc; the caller holds the bytes (array/run.h).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
 #include <vector>
 
+#include "array/loader.h"
 #include "array/run.h"
-#include "base/status.h"
 #include "expr/program.h"
 
 namespace spanflow::expr {
@@ -23,6 +26,41 @@ struct Folded {
   std::vector<std::vector<std::vector<std::byte>>> pieces;
 };
 
-base::Status Run(const Program& program, const array::RunOptions& options, Folded* folded);
+// Where the first elements of a program's inputs and outputs lie.
+struct Addresses {
+  std::span<std::byte* const> inputs;
+  std::span<std::byte* const> outputs;
+};
+
+class Worker;
+
+// A program, how its operands are walked, and the registers of those who run it.
+class Runner {
+ public:
+  explicit Runner(Program program);
+  ~Runner();
+
+  const Program& program() const { return program_; }
+  Folded Run(const Addresses& addresses, const array::RunOptions& options);
+
+ private:
+  friend class Worker;
+
+  array::AxisOrder Order() const;
+  void LimitBlock();
+  template <class Work>
+  void Borrow(const Work& work);  // work(worker) with registers that nobody else uses
+  void RunGrains(const Addresses& addresses, const array::RunOptions& options, Folded* folded);
+
+  const Program program_;
+  int64_t size_ = 1;  // elements
+  std::vector<array::LoadPlan> loads_;
+  std::vector<array::StorePlan> stores_;
+  int64_t block_ = array::kNoLimit;  // elements
+  int64_t register_bytes_ = 0;       // of each register and number
+  int64_t element_bytes_ = 0;        // moved between memory and the program, per element
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Worker>> waiting_;
+};
 
 }  // namespace spanflow::expr

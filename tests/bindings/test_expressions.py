@@ -298,6 +298,32 @@ def test_functions_of_columns():
         sf.compile([t])
 
 
+def test_a_function_takes_other_layouts_the_next_time():
+    f = sf.compile((sf.col("x") - 1) * 2)
+    out = np.empty(1000)
+    for x in (
+        np.arange(1000.0),
+        np.arange(1000),
+        np.arange(2000.0)[::2],
+        np.arange(3.0),
+        5.0,
+        np.arange(1000.0).astype(">f8"),
+        np.arange(6.0).reshape(2, 3),
+    ):
+        for _ in range(2):
+            np.testing.assert_array_equal(np.asarray(f(x)), (np.asarray(x) - 1) * 2)
+            if np.shape(x) == (1000,):
+                assert f(x, out=out) is out
+                same(out, (np.asarray(x, "f8") - 1) * 2)
+    assert f(5.0) == 8.0
+    x = np.arange(1000.0)
+    f(x, out=x)
+    same(x, (np.arange(1000.0) - 1) * 2)
+    for target in sf.simd.targets():
+        with sf.simd.use(target):
+            same(f(x), (x - 1) * 2)
+
+
 def test_functions_of_several_expressions():
     x = sf.col("x")
     both = sf.compile((x.min(), x.max()))

@@ -53,8 +53,9 @@ View Ramp(Kind kind, const Dims& shape) {
 base::Result<std::vector<View>> ComputeAll(const std::vector<NodeRef>& roots,
                                            std::vector<const View*> outs = {},
                                            const array::RunOptions& options = {}) {
-  SPANFLOW_ASSIGN(const Graph graph, Resolve(roots, {}));
-  return Compute(graph, outs, options);
+  SPANFLOW_ASSIGN(const auto computation, Computation::Make(roots, {}, outs));
+  EXPECT_TRUE(computation->Serves({}, outs));
+  return computation->Run({}, outs, options);
 }
 
 View ComputeOne(const NodeRef& root, const array::RunOptions& options = {}) {
@@ -302,6 +303,51 @@ TEST(ComputeTest, ThreadsShareOneGraph) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(right, 80);
+}
+
+TEST(ComputationTest, ServesWhereverTheBytesLie) {
+  const View a = Ramp(Kind::kF32, {1000}), b = Ramp(Kind::kF32, {1000});
+  const View shorter = Ramp(Kind::kF32, {999}), wide = Ramp(Kind::kF64, {1000});
+  const View out = Ramp(Kind::kF32, {1000});
+  const NodeRef node = Apply(Op::kAdd, {Apply(Op::kMultiply, {FromColumn("x"), Int(2)}), Int(1)});
+  const auto columns = [](const View& view) { return std::vector<Column>{{"x", &view}}; };
+  const View* const no_place[] = {nullptr};
+  const View* const places[] = {&out};
+  const View* const itself[] = {&b};
+  const auto computation = Computation::Make({node}, columns(a), {}).value();
+  EXPECT_TRUE(computation->Serves(columns(b), {}));
+  EXPECT_TRUE(computation->Serves(columns(b), no_place));
+  EXPECT_FALSE(computation->Serves(columns(shorter), {}));
+  EXPECT_FALSE(computation->Serves(columns(wide), {}));
+  EXPECT_FALSE(computation->Serves({}, {}));
+  EXPECT_FALSE(computation->Serves(columns(b), places));
+  array::testing::Set(b, {7}, 100);
+  EXPECT_EQ(Get(computation->Run(columns(b), {}).value()[0], {7}), 201);
+
+  const auto placed = Computation::Make({node}, columns(a), places).value();
+  EXPECT_TRUE(placed->Serves(columns(b), places));
+  EXPECT_FALSE(placed->Serves(columns(b), itself));  // it would overwrite what it still reads
+  EXPECT_FALSE(placed->Serves(columns(b), {}));
+  const auto careful = Computation::Make({node}, columns(b), itself).value();
+  EXPECT_TRUE(careful->Serves(columns(b), itself));
+  ASSERT_TRUE(careful->Run(columns(b), itself).ok());
+  EXPECT_EQ(Get(b, {7}), 201);
+}
+
+// A root of the first pass goes where a later pass still reads.
+TEST(ComputationTest, EarlyOutputsDoNotChangeLaterPasses) {
+  const View a = Ramp(Kind::kF64, {3000});
+  const View before = array::CopyToNew(a, a.dtype()).value();
+  const NodeRef x = FromArray(a);
+  const NodeRef centered = Apply(Op::kSubtract, {x, Reduce(Reduction::kMean, x)});
+  auto results = ComputeAll({Apply(Op::kMultiply, {x, Int(2)}), centered}, {&a, nullptr});
+  ASSERT_TRUE(results.ok());
+  double mean = 0;
+  for (int64_t i = 0; i < 3000; ++i) mean += Get(before, {i}) / 3000;
+  for (int64_t i = 0; i < 3000; ++i) {
+    ASSERT_EQ(Get(a, {i}), 2 * Get(before, {i}));
+    ASSERT_NEAR(Get(results.value()[1], {i}), Get(before, {i}) - mean, 1e-9);
+  }
 }
 
 TEST(TextTest, SaysWhatWasWritten) {
