@@ -353,6 +353,20 @@ Ref ComputeMethod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
 
 // ---- what an expression says of itself ----
 
+Ref Explain(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<1> kSignature("explain", {"columns"}, 1, 0);
+  const Columns columns =
+      ColumnsFrom(AsExpression(self)->state, kSignature.Parse(args, nargs, kwnames)[0]);
+  PyObject* const expressions[] = {self};
+  const std::string text = ComputationOf(expressions, columns, {})->Explain();
+  PyObject* out = PySys_GetObject("stdout");
+  if (out != nullptr && out != Py_None) {
+    const Ref held = Ref::Borrow(out);
+    capi::CheckStatus(PyFile_WriteString(text.c_str(), held.get()));
+  }
+  return capi::None();
+}
+
 Ref Repr(PyObject* self) {
   const std::string text = expr::ToString(*AsExpression(self)->node);
   return Check(PyUnicode_FromFormat("<spanflow expression %s>", text.c_str()));
@@ -436,6 +450,11 @@ PyMethodDef methods[] = {
          "OverflowError for a Python int that does not fit, MemoryError before any work is "
          "done,\n"
          "OSError for missing pages of a mapped file."},
+    {"explain", capi::Method<&Explain>(), METH_FASTCALL | METH_KEYWORDS,
+     "explain($self, /, columns=None)\n--\n\n"
+     "Prints how it would be computed: the passes, their steps and registers, the elements of a\n"
+     "block, the bytes read and written. in0, in1, … are what is read, r0, r1, … registers in the\n"
+     "L1 cache, out0, … the results. columns maps the names of col() to arrays."},
     {"astype", capi::Method<&AsType>(), METH_O,
      "astype($self, dtype, /)\n--\n\nThe expression cast to a numeric dtype, as C casts numbers."},
     {nullptr, nullptr, 0, nullptr}};

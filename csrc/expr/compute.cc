@@ -10,6 +10,7 @@
 #include "array/overlap.h"
 #include "array/reduce.h"
 #include "expr/program.h"
+#include "expr/stage.h"
 #include "simd/kernels.h"
 
 namespace spanflow::expr {
@@ -74,17 +75,6 @@ Status CheckApart(Views outs) {
 }
 
 }  // namespace
-
-struct Computation::Stage {
-  // A reduction along some axes. It reads an array: a source, or one that this stage wrote.
-  struct Along {
-    ValueId id;
-    bool is_source;
-    size_t index;  // of the source, or in Computation::between_
-  };
-  std::unique_ptr<Runner> runner;  // null when there are reductions along axes of sources only
-  std::vector<Along> along;
-};
 
 // Makes the stages: what can be computed together, in the order in which it can be computed.
 class Computation::Builder {

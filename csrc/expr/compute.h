@@ -44,11 +44,14 @@ class Computation {
                                              std::span<const array::View* const> outs,
                                              const array::RunOptions& options = {});
 
+  // Its passes for people: steps, registers, blocks, bytes read and written.
+  std::string Explain() const;
+
   const Graph& graph() const { return graph_; }
   int64_t input_bytes() const { return input_bytes_; }  // of all that it reads
 
  private:
-  struct Stage;  // what is done in one pass
+  struct Stage;  // stage.h
   class Builder;
   class Execution;
 

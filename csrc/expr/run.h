@@ -5,6 +5,7 @@
 // not needed. Fails: std::bad_alloc; the caller holds the bytes (array/run.h).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,8 @@ class Runner {
   ~Runner();
 
   const Program& program() const { return program_; }
+  int64_t block() const { return std::min(block_, size_); }   // elements
+  int64_t register_bytes() const { return register_bytes_; }  // of each
   Folded Run(const Addresses& addresses, const array::RunOptions& options);
 
  private:

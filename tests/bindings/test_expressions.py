@@ -508,6 +508,31 @@ def test_threads_share_an_expression(a):
     assert seen == [wanted] * 160
 
 
+def test_explain(a, capsys):
+    x = sf.lazy(a)
+    assert ((x - 0.5) * 3.46).clip(-1, 1).sum().explain() is None
+    text = capsys.readouterr().out
+    for line in [
+        "pass 1 of 1",
+        "over (70, 1000) in blocks of",
+        "in0 = float32(70, 1000)",
+        "r0 = subtract(in0, 0.5)  float32",
+        "r1 = multiply(r0, 3.46)  float32",
+        "r0 = clip(r1, -1, 1)  float32",
+        "sum(r0)",
+        "reads 280,000 bytes, writes 0 bytes, 2 registers of",
+    ]:
+        assert line in text
+    ((x - x.mean(axis=0)) * sf.col("k"))[x > 0].explain({"k": a.astype("f8")})
+    text = capsys.readouterr().out
+    assert "pass 2 of 2" in text
+    assert "mean of an array along its axes" in text
+    assert "cast(" in text
+    assert "and what is left" in text
+    with pytest.raises(ValueError, match="'k' is not given"):
+        sf.col("k").explain()
+
+
 def test_repr(a):
     x = sf.lazy(a)
     text = repr(((x - 0.5) * 2).clip(-1, 1).sum(axis=0))
