@@ -160,6 +160,8 @@ class Worker {
         places_[program_.output_place(i)] = static_cast<std::byte*>(storers_[i].Begin(n));
       }
     }
+    // While this block is worked on in L1, memory would have nothing to do.
+    for (const Loader& loader : loaders_) loader.Prefetch(n);
     for (const Step& step : program_.steps) RunStep(step);
     for (const Fold& fold : program_.folds) {
       array::UpdateAll(fold.kernels.All(), sink.accumulators + fold.first, places_[fold.in],

@@ -117,15 +117,19 @@ struct Divide {
   }
 };
 
-// a where it is NaN or the better one, else b; b is also taken when b is NaN. In contrast to the
-// minimum of the instruction sets this does not depend on the order of the operands.
+// a where it is NaN or the better one, else b; b is also taken when b is NaN. Where the instruction
+// takes its second operand whenever one of the two is NaN, only the first has to be looked at.
+#define SPANFLOW_MIN_TAKES_SECOND (HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR)
+
 struct Minimum {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b) const {
-    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
-      return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
-    } else {
+    if constexpr (!hwy::IsFloat<LaneOf<D>>()) {
       return hn::Min(a, b);
+    } else if constexpr (SPANFLOW_MIN_TAKES_SECOND) {
+      return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+    } else {
+      return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
     }
   }
 };
@@ -133,13 +137,17 @@ struct Minimum {
 struct Maximum {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b) const {
-    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
-      return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
-    } else {
+    if constexpr (!hwy::IsFloat<LaneOf<D>>()) {
       return hn::Max(a, b);
+    } else if constexpr (SPANFLOW_MIN_TAKES_SECOND) {
+      return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
+    } else {
+      return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
     }
   }
 };
+
+#undef SPANFLOW_MIN_TAKES_SECOND
 
 struct Clip {
   template <class D, class V>
