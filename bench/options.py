@@ -4,7 +4,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
-SUITES = ("array.elementwise", "memory.mapped", "bindings.small_calls", "pipeline.per_item")
+SUITES = (
+    "array.elementwise",
+    "expr.fused",
+    "memory.mapped",
+    "bindings.small_calls",
+    "pipeline.per_item",
+)
 # What the asked figures are asked for; with other sizes they are shown and not judged.
 ASKED = {"elements": 32 << 20, "mapped_bytes": 2 << 30, "threads": 2}
 

@@ -320,7 +320,7 @@ Ref ComputeAll(ModuleState* state, std::span<PyObject* const> expressions,
   array::RunOptions options;
   if (capi::Given(call.threads)) options.threads = ThreadsFrom(call.threads);
   const std::shared_ptr<expr::Computation> computation = ComputationOf(expressions, columns, outs);
-  std::vector<View> results = capi::Take(RunDetached(computation->input_bytes(), [&] {
+  std::vector<View> results = capi::Take(RunDetached(computation->largest_bytes(), [&] {
     return computation->Run(columns.columns, outs.views, options);
   }));
   Ref answer = Check(PyTuple_New(static_cast<Py_ssize_t>(results.size())));

@@ -343,8 +343,10 @@ Result<std::shared_ptr<Computation>> Computation::Make(std::vector<NodeRef> root
     made->out_layouts_[i] = outs[i]->layout;
   }
   made->careful_ = made->Overlaps(columns, outs);
-  for (const Source& source : made->graph_.sources) {
-    made->input_bytes_ += source.layout.nbytes();
+  for (const Value& value : made->graph_.values) {  // broadcasting may make shapes of any size
+    SPANFLOW_ASSIGN(const int64_t bytes,
+                    base::CheckedBytes(value.shape, base::InfoOf(value.kind).itemsize));
+    made->largest_bytes_ = std::max(made->largest_bytes_, bytes);
   }
   made->target_ = simd::TargetInUse();
   Builder(made.get()).Run();

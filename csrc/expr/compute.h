@@ -48,7 +48,7 @@ class Computation {
   std::string Explain() const;
 
   const Graph& graph() const { return graph_; }
-  int64_t input_bytes() const { return input_bytes_; }  // of all that it reads
+  int64_t largest_bytes() const { return largest_bytes_; }  // of any value: how much work it is
 
  private:
   struct Stage;  // stage.h
@@ -69,7 +69,7 @@ class Computation {
   std::vector<std::unique_ptr<Stage>> stages_;
   bool careful_ = false;  // an output may be what is read
   std::string target_;
-  int64_t input_bytes_ = 0;
+  int64_t largest_bytes_ = 0;
 };
 
 }  // namespace spanflow::expr

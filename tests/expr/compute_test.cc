@@ -237,6 +237,13 @@ TEST(ComputeTest, BadExpressionsAreErrors) {
   EXPECT_EQ(code(Apply(Op::kAdd, {FromArray(c), Int(300)})), Code::kOverflow);
   EXPECT_EQ(code(Apply(Op::kLess, {FromArray(c), Int(300)})), Code::kOk);
   EXPECT_EQ(code(FromColumn("t")), Code::kValue);
+  View row = a, column = a;
+  row.layout.shape = {1, int64_t{1} << 40};
+  row.layout.strides = {0, 0};
+  column.layout.shape = {int64_t{1} << 40, 1};
+  column.layout.strides = {0, 0};
+  EXPECT_EQ(code(Reduce(Reduction::kSum, Apply(Op::kAdd, {FromArray(row), FromArray(column)}))),
+            Code::kValue);
   EXPECT_EQ(code(Filter(FromArray(a), FromArray(a))), Code::kType);
   EXPECT_EQ(code(Reduce(Reduction::kSum, FromArray(a), {{{1}}, false, 0})), Code::kValue);
   const View empty = Ramp(Kind::kF32, {0});
