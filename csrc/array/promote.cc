@@ -14,6 +14,8 @@ using base::Result;
 using base::Status;
 using simd::TypeRule;
 
+bool IsWhole(Kind kind) { return kind == Kind::kBool || base::IsInteger(kind); }
+
 int SizeOf(Kind kind) { return base::InfoOf(kind).itemsize; }
 
 Kind SignedOfSize(int size) {
@@ -65,7 +67,7 @@ Kind ComplexFor(Kind real) {
 
 // What a Python scalar makes of the kind that the other operands have.
 Kind ApplyWeak(Kind kind, Weak weak) {
-  const bool whole = kind == Kind::kBool || base::IsInteger(kind);
+  const bool whole = IsWhole(kind);
   switch (weak) {
     case Weak::kInt:
       return kind == Kind::kBool ? Kind::kI64 : kind;
@@ -82,6 +84,7 @@ Kind ApplyWeak(Kind kind, Weak weak) {
 const char* InsteadOf(simd::Op op) {
   if (op == simd::Op::kSubtract) return "; use bitwise_xor (the ^ operator) instead";
   if (op == simd::Op::kNegative) return "; use invert (the ~ operator) instead";
+  if (op == simd::Op::kPositive) return "; use copy() instead";
   return "";
 }
 
@@ -135,11 +138,43 @@ Kind KernelResult(simd::Op op, Kind compute) {
     case TypeRule::kTruth:
       return Kind::kBool;
     case TypeRule::kAbs:
+    case TypeRule::kAngle:
       return RealKind(compute);
     default:
       return compute;
   }
 }
+
+namespace {
+
+// Whole operands become floats one by one before the common kind is looked for: int8 with uint8 is
+// float16, although their common integers would need float32.
+Kind FloatKind(std::span<const OperandType> operands) {
+  const Kind given = PromoteOperands(operands);
+  if (!IsWhole(given)) return given;
+  Kind kind = SizeOf(given) == 8 ? Kind::kF64 : Kind::kF16;
+  for (const OperandType& operand : operands) {
+    if (operand.weak == Weak::kNone) kind = Promote(kind, FloatFor(operand.kind));
+  }
+  return kind;
+}
+
+Kind OperandKind(TypeRule rule, std::span<const OperandType> operands) {
+  const Kind given = PromoteOperands(operands);
+  switch (rule) {
+    case TypeRule::kFloat:
+    case TypeRule::kAngle:
+      return FloatKind(operands);
+    case TypeRule::kDivide:
+      return IsWhole(given) ? Kind::kF64 : given;
+    case TypeRule::kNumber:
+      return given == Kind::kBool ? Kind::kI8 : given;
+    default:
+      return given;
+  }
+}
+
+}  // namespace
 
 Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operands) {
   const simd::OpInfo& info = simd::InfoOf(op);
@@ -152,20 +187,14 @@ Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operands) {
       return NotDefined(info.name, info.kinds, operand.kind, "");
     }
   }
-  const bool select = info.rule == TypeRule::kSelect;
-  const Kind given = PromoteOperands(select ? operands.subspan(1) : operands);
-  Kind kind = given;
-  const bool whole = kind == Kind::kBool || base::IsInteger(kind);
-  if (whole && info.rule == TypeRule::kFloat) kind = FloatFor(kind);
-  if (whole && info.rule == TypeRule::kDivide) kind = Kind::kF64;
+  if (info.rule == TypeRule::kSelect) operands = operands.subspan(1);
+  const Kind given = PromoteOperands(operands);
+  const Kind kind = OperandKind(info.rule, operands);
   const Kind compute = ComputeKind(kind);
   if (!simd::Contains(info.kinds, compute)) {
     return NotDefined(info.name, info.kinds, given, given == Kind::kBool ? InsteadOf(op) : "");
   }
-  Kind result = kind;
-  if (info.rule == TypeRule::kCompare || info.rule == TypeRule::kTruth) result = Kind::kBool;
-  if (info.rule == TypeRule::kAbs) result = RealKind(kind);
-  return OpTypes{kind, compute, result};
+  return OpTypes{kind, compute, KernelResult(op, kind)};
 }
 
 Result<Kind> ResolveReduction(simd::Reduction reduction, Kind operand) {

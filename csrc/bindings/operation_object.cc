@@ -24,7 +24,8 @@ Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nar
   static constexpr capi::Signature<2> kUnary("unary", {"x", "out"}, 2, 1);
   static constexpr capi::Signature<3> kBinary("binary", {"x1", "x2", "out"}, 3, 2);
   static constexpr capi::Signature<4> kClip("clip", {"x", "lower", "upper", "out"}, 4, 1);
-  static constexpr capi::Signature<4> kTernary("where", {"condition", "x", "y", "out"}, 4, 3);
+  static constexpr capi::Signature<4> kTernary("ternary", {"x1", "x2", "x3", "out"}, 4, 3);
+  static constexpr capi::Signature<4> kWhere("where", {"condition", "x", "y", "out"}, 4, 3);
   const simd::Op op = self->op();
   const char* name = simd::InfoOf(op).name;
   switch (simd::InfoOf(op).arity) {
@@ -46,7 +47,8 @@ Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nar
     }
     return ApplyOperation(self->state, op, std::span(values).first(3), values[3]);
   }
-  const auto values = kTernary.ParseAs(name, args, nargs, kwnames);
+  const auto values = op == simd::Op::kWhere ? kWhere.ParseAs(name, args, nargs, kwnames)
+                                             : kTernary.ParseAs(name, args, nargs, kwnames);
   return ApplyOperation(self->state, op, std::span(values).first(3), values[3]);
 }
 
@@ -78,11 +80,15 @@ const char* ResultText(simd::TypeRule rule) {
   switch (rule) {
     case simd::TypeRule::kSame:
       return "the common dtype of the operands";
+    case simd::TypeRule::kNumber:
+      return "the common dtype of the operands, int8 for bool";
+    case simd::TypeRule::kAngle:
+      return "a float dtype that holds the operand's parts";
     case simd::TypeRule::kCompare:
     case simd::TypeRule::kTruth:
       return "bool";
     case simd::TypeRule::kFloat:
-      return "a float dtype that holds the operand's";
+      return "a float dtype that holds the operands";
     case simd::TypeRule::kDivide:
       return "the common dtype of the operands, float64 for bool and integers";
     case simd::TypeRule::kAbs:
@@ -111,10 +117,17 @@ const char* ResultText(simd::ReduceRule rule) {
 }
 
 Ref ElementwiseDoc(const simd::OpInfo& info, bool is_clip) {
-  static constexpr const char* kArguments[] = {"x", "x1, x2", "condition, x, y"};
-  const bool whole = info.rule == simd::TypeRule::kFloat || info.rule == simd::TypeRule::kDivide;
-  const std::string kinds =
-      array::KindsText(whole ? info.kinds | simd::kBoolKind | simd::kIntegerKinds : info.kinds);
+  using simd::TypeRule;
+  const char* arguments = info.arity == 1 ? "x" : info.arity == 2 ? "x1, x2" : "x1, x2, x3";
+  if (info.rule == TypeRule::kSelect) arguments = "condition, x, y";
+  if (is_clip) arguments = "x, lower=None, upper=None";
+  simd::KindSet takes = info.kinds;
+  if (info.rule == TypeRule::kFloat || info.rule == TypeRule::kDivide ||
+      info.rule == TypeRule::kAngle) {
+    takes |= simd::kBoolKind | simd::kIntegerKinds;
+  }
+  if (info.rule == TypeRule::kNumber) takes |= simd::kBoolKind;
+  const std::string kinds = array::KindsText(takes);
   return Check(PyUnicode_FromFormat(
       "%s(%s, out=None)\n\nElementwise: %s.\n\n"
       "Operands may be %s.\n"
@@ -126,8 +139,7 @@ Ref ElementwiseDoc(const simd::OpInfo& info, bool is_clip) {
       "Raises TypeError for other dtypes and for a result that does not cast to out, ValueError\n"
       "for shapes that do not broadcast, a read-only out and closed arrays,\n%s"
       "OSError for missing pages of a mapped file.",
-      info.name, is_clip ? "x, lower=None, upper=None" : kArguments[info.arity - 1], info.summary,
-      kinds.c_str(), ResultText(info.rule),
+      info.name, arguments, info.summary, kinds.c_str(), ResultText(info.rule),
       info.rule == simd::TypeRule::kCompare
           ? ""
           : "OverflowError for a Python int that does not fit the dtype, "));

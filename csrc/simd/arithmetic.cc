@@ -3,10 +3,12 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/arithmetic.cc"
+#include <cmath>
 #include <limits>
 
 #include "hwy/foreach_target.h"
 #include "simd/elementwise-inl.h"
+#include "simd/hypot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace spanflow::simd {
@@ -117,6 +119,21 @@ struct Divide {
   }
 };
 
+// One rounding on every target: where the instruction is missing, lane by lane in the library.
+struct Fma {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b, V c) const {
+#if HWY_NATIVE_FMA
+    (void)d;
+    return hn::MulAdd(a, b, c);
+#else
+    using T = LaneOf<D>;
+    return EachLane(
+        d, [](T x, T y, T z) { return std::fma(x, y, z); }, a, b, c);
+#endif
+  }
+};
+
 // a where it is NaN or the better one, else b; b is also taken when b is NaN. Where the instruction
 // takes its second operand whenever one of the two is NaN, only the first has to be looked at.
 #define SPANFLOW_MIN_TAKES_SECOND (HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR)
@@ -149,6 +166,29 @@ struct Maximum {
 
 #undef SPANFLOW_MIN_TAKES_SECOND
 
+// As Minimum and Maximum, but a NaN is taken only where both are NaN.
+struct Fmin {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::IfThenElse(hn::Or(hn::Le(a, b), hn::IsNaN(b)), a, b);
+    } else {
+      return Minimum()(d, a, b);
+    }
+  }
+};
+
+struct Fmax {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::IfThenElse(hn::Or(hn::Ge(a, b), hn::IsNaN(b)), a, b);
+    } else {
+      return Maximum()(d, a, b);
+    }
+  }
+};
+
 struct Clip {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V lower, V upper) const {
@@ -169,25 +209,6 @@ struct Negative {
   }
 };
 
-// sqrt(x² + y²) for x >= y >= 0, scaled by a power of two so that no square overflows or vanishes.
-template <class D, class V>
-HWY_INLINE V ScaledHypot(D d, V x, V y) {
-  using T = LaneOf<D>;
-  const hn::RebindToUnsigned<D> du;
-  using U = LaneOf<decltype(du)>;
-  constexpr int kFraction = sizeof(T) == 4 ? 23 : 52;
-  constexpr U kOne = U{1} << kFraction;
-  constexpr U kMask = (sizeof(T) == 4 ? U{0xFF} : U{0x7FF}) << kFraction;
-  // 2^e with e about the exponent of x, and 2^-e: as exponents they add up to kMask - kOne.
-  const auto bits = hn::And(hn::BitCast(du, x), hn::Set(du, kMask));
-  const auto up = hn::Min(hn::Max(bits, hn::Set(du, kOne)), hn::Set(du, kMask - 2 * kOne));
-  const V scale = hn::BitCast(d, up);
-  const V unscale = hn::BitCast(d, hn::Sub(hn::Set(du, kMask - kOne), up));
-  const V xs = hn::Mul(x, unscale);
-  const V ys = hn::Mul(y, unscale);
-  return hn::Mul(hn::Sqrt(hn::MulAdd(xs, xs, hn::Mul(ys, ys))), scale);
-}
-
 struct Absolute {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a) const {
@@ -197,15 +218,46 @@ struct Absolute {
       return hn::Abs(a);
     }
   }
-  // An infinite part makes the size infinite, even beside a NaN.
   template <class D, class V>
   HWY_INLINE V operator()(D d, Pair<V> a) const {
-    const V infinity = hn::Set(d, std::numeric_limits<LaneOf<D>>::infinity());
-    const V re = hn::Abs(a.re);
-    const V im = hn::Abs(a.im);
-    const auto swap = hn::Lt(re, im);
-    const V size = ScaledHypot(d, hn::IfThenElse(swap, im, re), hn::IfThenElse(swap, re, im));
-    return hn::IfThenElse(hn::Or(hn::Eq(re, infinity), hn::Eq(im, infinity)), infinity, size);
+    return Hypot(d, a.re, a.im);
+  }
+};
+
+struct Square {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class Operand>
+  HWY_INLINE Operand operator()(D d, Operand a) const {
+    return Multiply()(d, a, a);
+  }
+};
+
+// An integer has a whole inverse only if it is 1 or -1; that of 0 is 0, as in every division.
+struct Reciprocal {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a) const {
+    using T = LaneOf<D>;
+    const V one = hn::Set(d, T(1));
+    if constexpr (hwy::IsFloat<T>()) {
+      return hn::Div(one, a);
+    } else if constexpr (std::is_unsigned_v<T>) {
+      return hn::IfThenElseZero(hn::Eq(a, one), a);
+    } else {
+      return hn::IfThenElseZero(hn::Or(hn::Eq(a, one), hn::Eq(a, hn::Set(d, T(-1)))), a);
+    }
+  }
+  // Smith 1962, as in Divide.
+  template <class D, class V>
+  HWY_INLINE Pair<V> operator()(D d, Pair<V> a) const {
+    const V one = hn::Set(d, LaneOf<D>(1));
+    const auto swap = hn::Not(hn::Le(hn::Abs(a.im), hn::Abs(a.re)));
+    const V large = hn::IfThenElse(swap, a.im, a.re);
+    const V ratio = hn::Div(hn::IfThenElse(swap, a.re, a.im), large);
+    const V scale = hn::Add(large, hn::Mul(hn::IfThenElse(swap, a.re, a.im), ratio));
+    const V part = hn::Div(one, scale);
+    const V other = hn::Div(ratio, scale);
+    return {hn::IfThenElse(swap, other, part),
+            hn::Xor(hn::IfThenElse(swap, part, other), hn::SignBit(d))};
   }
 };
 

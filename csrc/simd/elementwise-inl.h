@@ -10,6 +10,7 @@
 //   OnBool(d, operands…)                      what it does with bool lanes (0 or 1), if different
 //   static constexpr Share kShare             which kinds may share one inner loop
 //   static constexpr bool kByComponent        complex: real and imaginary parts alike, as lanes
+//   static constexpr bool kInDouble           float32 is computed in float64 and rounded once
 #if defined(SPANFLOW_SIMD_ELEMENTWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SPANFLOW_SIMD_ELEMENTWISE_INL_H_
 #undef SPANFLOW_SIMD_ELEMENTWISE_INL_H_
@@ -33,6 +34,12 @@ enum class Share {
   kSignless,  // signed and unsigned integers of a width share one
   kBits,      // everything of a width shares one
 };
+
+template <class F>
+constexpr bool InDouble() {
+  if constexpr (requires { F::kInDouble; }) return F::kInDouble;
+  return false;
+}
 
 enum class Shape {
   kSingle,      // one lane an item
@@ -188,20 +195,99 @@ constexpr auto StepFor() {
   }
 }
 
-// The cells of one row. Results of one byte for wider operands are a small part of the traffic:
-// streaming them gains nothing.
+template <class D>
+struct Lanes {
+  alignas(64) LaneOf<D> lane[hn::MaxLanes(D())];
+};
+
+template <class D>
+HWY_INLINE Lanes<D> LanesOf(D d, hn::Vec<D> v) {
+  Lanes<D> lanes;
+  hn::Store(v, d, lanes.lane);
+  return lanes;
+}
+
+template <class D, class F, class... L>
+HWY_INLINE hn::Vec<D> OverLanes(D d, F f, const L&... operand) {
+  Lanes<D> results;
+  for (size_t i = 0; i < hn::MaxLanes(D()); ++i) results.lane[i] = f(operand.lane[i]...);
+  return hn::Load(d, results.lane);
+}
+
+// f of the lanes of its operands one by one, for what the instruction sets do not have.
+template <class D, class F, class... V>
+HWY_INLINE hn::Vec<D> EachLane(D d, F f, V... operand) {
+  return OverLanes(d, f, LanesOf(d, operand)...);
+}
+
+// Converts n floats: whole vectors, then the last ones through a buffer. A float is exact as a
+// double; the way back rounds.
+inline void ToDoubles(const std::byte* in, double* out, size_t n) {
+  for (size_t i = 0; i < n; ++i) out[i] = LoadOne<float>(in + i * sizeof(float));
+}
+inline void ToFloats(const double* in, std::byte* out, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    StoreOne(static_cast<float>(in[i]), out + i * sizeof(float));
+  }
+}
+
+// The kernel for float64 between two conversions, block by block: there is one body for both
+// kinds, and the result for float32 is nearly always the correctly rounded one.
+HWY_NOINLINE inline void RunInDouble(ElementwiseFn run, size_t arity, const void* const* inputs,
+                                     void* output, size_t n) {
+  constexpr size_t kBlock = 512;
+  alignas(64) double operands[3][kBlock];
+  alignas(64) double results[kBlock];
+  const void* in[3];
+  for (size_t k = 0; k < arity; ++k) in[k] = operands[k];
+  for (size_t i = 0; i < n; i += kBlock) {
+    const size_t items = std::min(kBlock, n - i);
+    for (size_t k = 0; k < arity; ++k) {
+      const auto* from = static_cast<const std::byte*>(inputs[k]) + i * sizeof(float);
+      ToDoubles(from, operands[k], items);
+    }
+    run(in, results, items);
+    ToFloats(results, static_cast<std::byte*>(output) + i * sizeof(float), items);
+  }
+}
+
+// Stands for the step of such a kernel where only its shape matters.
+template <class F, Op kOp>
+struct InDoubleStep {
+  static constexpr size_t kItems = 512;
+  static constexpr size_t kArity = static_cast<size_t>(InfoOf(kOp).arity);
+
+  static void Run(const void* const* inputs, void* output, size_t n) {
+    using Step = MapStep<F, double, Shape::kSingle, kArity>;
+    RunInDouble(&HWY_NAMESPACE::Run<Step>, kArity, inputs, output, n);
+  }
+  static void RunStreamed(const void* const* inputs, void* output, size_t n) {
+    constexpr StepShape kShape = {&Run, kItems, kArity, {4, 4, 4}, 4};
+    StreamBlocks(kShape, &Run, inputs, output, n);
+  }
+};
+
+// The cell of one row and kind. Results of one byte for wider operands are a small part of the
+// traffic: streaming them gains nothing.
+template <class F, Op kOp, base::Kind kKind>
+constexpr ElementwiseKernel KernelFor() {
+  if constexpr (InDouble<F>() && kKind == base::Kind::kF32) {
+    using Step = InDoubleStep<F, kOp>;
+    return {&Step::Run, &Step::RunStreamed};
+  } else {
+    using Step = decltype(StepFor<F, kOp, kKind>());
+    constexpr bool kStream = Step::kOut * 2 > Step::kIn.back();
+    if constexpr (kStream) return {&Run<Step>, &RunStreamed<Step>};
+    if constexpr (!kStream) return {&Run<Step>, &Run<Step>};
+  }
+}
+
 template <class F, Op kOp>
 void FillRow(Tables* tables) {
   ForEachKind([tables]<base::Kind kKind>() {
     if constexpr (Contains(InfoOf(kOp).kinds, kKind)) {
-      using Step = decltype(StepFor<F, kOp, kKind>());
-      ElementwiseKernel& cell = tables->ops[static_cast<size_t>(kOp)][static_cast<size_t>(kKind)];
-      cell.run = &Run<Step>;
-      if constexpr (Step::kOut * 2 > Step::kIn.back()) {
-        cell.stream = &RunStreamed<Step>;
-      } else {
-        cell.stream = &Run<Step>;
-      }
+      tables->ops[static_cast<size_t>(kOp)][static_cast<size_t>(kKind)] =
+          KernelFor<F, kOp, kKind>();
     }
   });
 }

@@ -65,6 +65,47 @@ struct GreaterEqual {
   }
 };
 
+template <class D, class V>
+HWY_INLINE hn::Mask<D> NonZero(D d, V a) {
+  return hn::Not(hn::Eq(a, hn::Zero(d)));
+}
+template <class D, class V>
+HWY_INLINE hn::Mask<D> NonZero(D d, Pair<V> a) {
+  return hn::Or(NonZero(d, a.re), NonZero(d, a.im));
+}
+
+struct LogicalAnd {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class Operand>
+  HWY_INLINE hn::Mask<D> operator()(D d, Operand a, Operand b) const {
+    return hn::And(NonZero(d, a), NonZero(d, b));
+  }
+};
+
+struct LogicalOr {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class Operand>
+  HWY_INLINE hn::Mask<D> operator()(D d, Operand a, Operand b) const {
+    return hn::Or(NonZero(d, a), NonZero(d, b));
+  }
+};
+
+struct LogicalXor {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class Operand>
+  HWY_INLINE hn::Mask<D> operator()(D d, Operand a, Operand b) const {
+    return hn::Xor(NonZero(d, a), NonZero(d, b));
+  }
+};
+
+struct LogicalNot {
+  static constexpr Share kShare = Share::kSignless;
+  template <class D, class Operand>
+  HWY_INLINE hn::Mask<D> operator()(D d, Operand a) const {
+    return hn::Not(NonZero(d, a));
+  }
+};
+
 struct BitwiseAnd {
   static constexpr Share kShare = Share::kSignless;
   template <class D, class V>

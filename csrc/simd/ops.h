@@ -16,7 +16,9 @@ namespace spanflow::simd {
 enum class TypeRule : uint8_t {
   kSame,     // operands are promoted to one kind T; the result is T
   kCompare,  // operands are promoted to T; the result is bool
-  kFloat,    // T is made floating: bool, 8 bits -> f16, 16 bits -> f32, wider integers -> f64
+  kNumber,   // as kSame, but bool becomes i8
+  kFloat,    // each is made floating: bool, 8 bits -> f16, 16 bits -> f32, wider integers -> f64
+  kAngle,    // as kFloat; a complex T gives its real kind
   kDivide,   // as kSame, but bool and every integer become f64
   kAbs,      // as kSame; a complex T gives its real kind
   kTruth,    // any T; the result is bool
@@ -42,31 +44,73 @@ constexpr bool Contains(KindSet set, base::Kind kind) { return (set & Only(kind)
 
 // ROW(Name, "python_name", arity, rule, kinds, "one line of documentation")
 // `Name` is at once the enumerator k##Name and the functor Name in the source of its family, which
-// is simd/arithmetic.cc or simd/logic.cc.
+// is simd/<family>.cc. A seventh entry is the largest error in ULP (units in the last place of the
+// result) where an operation is not exact or rounded correctly.
 #define SPANFLOW_ARITHMETIC(ROW)                                                            \
   ROW(Add, "add", 2, kSame, kEveryKind, "x1 + x2; for bool the logical or")                 \
   ROW(Subtract, "subtract", 2, kSame, kNumberKinds, "x1 - x2")                              \
   ROW(Multiply, "multiply", 2, kSame, kEveryKind, "x1 * x2; for bool the logical and")      \
   ROW(Divide, "divide", 2, kDivide, kFloatKinds | kComplexKinds, "x1 / x2, true division")  \
+  ROW(Fma, "fma", 3, kFloat, kFloatKinds, "x1 * x2 + x3, rounded once")                     \
   ROW(Minimum, "minimum", 2, kSame, kBoolKind | kRealKinds, "the smaller of two; NaN wins") \
   ROW(Maximum, "maximum", 2, kSame, kBoolKind | kRealKinds, "the larger of two; NaN wins")  \
+  ROW(Fmin, "fmin", 2, kSame, kBoolKind | kRealKinds, "the smaller of two; NaN loses")      \
+  ROW(Fmax, "fmax", 2, kSame, kBoolKind | kRealKinds, "the larger of two; NaN loses")       \
   ROW(Clip, "clip", 3, kSame, kRealKinds, "x limited to [lower, upper]; NaN stays")         \
   ROW(Negative, "negative", 1, kSame, kNumberKinds, "-x")                                   \
   ROW(Absolute, "absolute", 1, kAbs, kEveryKind, "|x|")                                     \
+  ROW(Square, "square", 1, kNumber, kNumberKinds, "x * x")                                  \
+  ROW(Reciprocal, "reciprocal", 1, kNumber, kNumberKinds,                                   \
+      "1 / x; for integers cut to a whole number")                                          \
   ROW(Sqrt, "sqrt", 1, kFloat, kFloatKinds, "the square root; NaN below zero")
-#define SPANFLOW_LOGIC(ROW)                                                                  \
-  ROW(Equal, "equal", 2, kCompare, kEveryKind, "x1 == x2")                                   \
-  ROW(NotEqual, "not_equal", 2, kCompare, kEveryKind, "x1 != x2")                            \
-  ROW(Less, "less", 2, kCompare, kBoolKind | kRealKinds, "x1 < x2")                          \
-  ROW(LessEqual, "less_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 <= x2")              \
-  ROW(Greater, "greater", 2, kCompare, kBoolKind | kRealKinds, "x1 > x2")                    \
-  ROW(GreaterEqual, "greater_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 >= x2")        \
-  ROW(BitwiseAnd, "bitwise_and", 2, kSame, kBoolKind | kIntegerKinds, "x1 & x2, bit by bit") \
-  ROW(BitwiseOr, "bitwise_or", 2, kSame, kBoolKind | kIntegerKinds, "x1 | x2, bit by bit")   \
-  ROW(BitwiseXor, "bitwise_xor", 2, kSame, kBoolKind | kIntegerKinds, "x1 ^ x2, bit by bit") \
-  ROW(Invert, "invert", 1, kSame, kBoolKind | kIntegerKinds, "~x; for bool the logical not") \
+#define SPANFLOW_ROUNDING(ROW)                                                                 \
+  ROW(Floor, "floor", 1, kSame, kBoolKind | kRealKinds,                                        \
+      "the largest whole number that is not above x")                                          \
+  ROW(Ceil, "ceil", 1, kSame, kBoolKind | kRealKinds,                                          \
+      "the smallest whole number that is not below x")                                         \
+  ROW(Trunc, "trunc", 1, kSame, kBoolKind | kRealKinds, "x without its fraction")              \
+  ROW(Rint, "rint", 1, kFloat, kFloatKinds | kComplexKinds,                                    \
+      "the nearest whole number; of two the even one")                                         \
+  ROW(Sign, "sign", 1, kSame, kNumberKinds, "-1, 0 or 1, or NaN; x / |x| for complex numbers") \
+  ROW(Copysign, "copysign", 2, kFloat, kFloatKinds, "the size of x1 with the sign of x2")      \
+  ROW(Signbit, "signbit", 1, kTruth, kBoolKind | kRealKinds,                                   \
+      "whether the sign is minus, also of zero and NaN")                                       \
+  ROW(Isnan, "isnan", 1, kTruth, kEveryKind, "whether x is not a number")                      \
+  ROW(Isinf, "isinf", 1, kTruth, kEveryKind, "whether x is infinite")                          \
+  ROW(Isfinite, "isfinite", 1, kTruth, kEveryKind, "whether x is neither infinite nor NaN")    \
+  ROW(Positive, "positive", 1, kSame, kNumberKinds, "+x, a copy")                              \
+  ROW(Conjugate, "conjugate", 1, kNumber, kNumberKinds, "x with the opposite imaginary part")  \
+  ROW(Real, "real", 1, kAbs, kEveryKind, "the real part, a copy")                              \
+  ROW(Imag, "imag", 1, kAbs, kEveryKind, "the imaginary part, a copy; zero for real numbers")
+#define SPANFLOW_INTEGER(ROW)                                         \
+  ROW(FloorDivide, "floor_divide", 2, kNumber, kRealKinds,            \
+      "the floor of x1 / x2; integers by zero give 0")                \
+  ROW(Remainder, "remainder", 2, kNumber, kRealKinds,                 \
+      "what floor_divide leaves, with the sign of x2")                \
+  ROW(Fmod, "fmod", 2, kNumber, kRealKinds,                           \
+      "what a quotient cut towards zero leaves, with the sign of x1") \
+  ROW(LeftShift, "left_shift", 2, kNumber, kIntegerKinds,             \
+      "x1 * 2**x2; 0 by the width or more, or by less than 0")        \
+  ROW(RightShift, "right_shift", 2, kNumber, kIntegerKinds,           \
+      "x1 // 2**x2; only the sign by the width or more, or by less than 0")
+#define SPANFLOW_LOGIC(ROW)                                                                       \
+  ROW(Equal, "equal", 2, kCompare, kEveryKind, "x1 == x2")                                        \
+  ROW(NotEqual, "not_equal", 2, kCompare, kEveryKind, "x1 != x2")                                 \
+  ROW(Less, "less", 2, kCompare, kBoolKind | kRealKinds, "x1 < x2")                               \
+  ROW(LessEqual, "less_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 <= x2")                   \
+  ROW(Greater, "greater", 2, kCompare, kBoolKind | kRealKinds, "x1 > x2")                         \
+  ROW(GreaterEqual, "greater_equal", 2, kCompare, kBoolKind | kRealKinds, "x1 >= x2")             \
+  ROW(LogicalAnd, "logical_and", 2, kTruth, kEveryKind, "whether neither of two is zero")         \
+  ROW(LogicalOr, "logical_or", 2, kTruth, kEveryKind, "whether one of two or both are not zero")  \
+  ROW(LogicalXor, "logical_xor", 2, kTruth, kEveryKind, "whether exactly one of two is not zero") \
+  ROW(LogicalNot, "logical_not", 1, kTruth, kEveryKind, "whether x is zero")                      \
+  ROW(BitwiseAnd, "bitwise_and", 2, kSame, kBoolKind | kIntegerKinds, "x1 & x2, bit by bit")      \
+  ROW(BitwiseOr, "bitwise_or", 2, kSame, kBoolKind | kIntegerKinds, "x1 | x2, bit by bit")        \
+  ROW(BitwiseXor, "bitwise_xor", 2, kSame, kBoolKind | kIntegerKinds, "x1 ^ x2, bit by bit")      \
+  ROW(Invert, "invert", 1, kSame, kBoolKind | kIntegerKinds, "~x; for bool the logical not")      \
   ROW(Where, "where", 3, kSelect, kEveryKind, "x where the condition holds, else y")
-#define SPANFLOW_ELEMENTWISE(ROW) SPANFLOW_ARITHMETIC(ROW) SPANFLOW_LOGIC(ROW)
+#define SPANFLOW_ELEMENTWISE(ROW) \
+  SPANFLOW_ARITHMETIC(ROW) SPANFLOW_ROUNDING(ROW) SPANFLOW_INTEGER(ROW) SPANFLOW_LOGIC(ROW)
 
 enum class Op : uint8_t {
 #define SPANFLOW_ROW(Name, ...) k##Name,
@@ -80,11 +124,12 @@ struct OpInfo {
   TypeRule rule;
   KindSet kinds;  // compute kinds that have a kernel
   const char* summary;
+  double ulps = 0;
 };
 
 inline constexpr auto kOps = std::to_array<OpInfo>({
-#define SPANFLOW_ROW(Name, name, arity, rule, kinds, summary) \
-  {name, arity, TypeRule::rule, kinds, summary},
+#define SPANFLOW_ROW(Name, name, arity, rule, kinds, summary, ...) \
+  {name, arity, TypeRule::rule, kinds, summary __VA_OPT__(, ) __VA_ARGS__},
     SPANFLOW_ELEMENTWISE(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
 });

@@ -31,6 +31,8 @@ struct Tables {
 // into Highway's dispatch tables.
 #define SPANFLOW_FAMILIES(ROW) \
   ROW(Arithmetic)              \
+  ROW(Rounding)                \
+  ROW(Integer)                 \
   ROW(Logic) ROW(Casts) ROW(Folds) ROW(Moments) ROW(Columns) ROW(Moves) ROW(Compress)
 
 #define SPANFLOW_ROW(Name) void Fill##Name(size_t target, Tables* tables);

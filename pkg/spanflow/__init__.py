@@ -16,8 +16,18 @@ from spanflow._core import __version__, bool_  # noqa: F401
 from spanflow._expression import compile, compute, evaluate  # noqa: F401
 from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
 
-abs = absolute  # noqa: F405
-true_divide = divide  # noqa: F405
+# NumPy's second names.
+_ALIASES = {
+    "abs": "absolute",
+    "true_divide": "divide",
+    "conj": "conjugate",
+    "mod": "remainder",
+    "bitwise_not": "invert",
+    "bitwise_invert": "invert",
+    "bitwise_left_shift": "left_shift",
+    "bitwise_right_shift": "right_shift",
+}
+globals().update({alias: globals()[name] for alias, name in _ALIASES.items()})
 
 if "SPANFLOW_SIMD_TARGET" in _os.environ or "SPANFLOW_NUM_THREADS" in _os.environ:
     from spanflow import _settings
