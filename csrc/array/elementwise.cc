@@ -8,6 +8,7 @@
 #include "array/loader.h"
 #include "array/overlap.h"
 #include "array/promote.h"
+#include "array/reduce.h"
 #include "array/split.h"
 #include "platform/topology.h"
 #include "simd/kernels.h"
@@ -82,6 +83,19 @@ Status ChooseKernel(simd::Op op, std::span<const View* const> in, Kind compute, 
   if (found.run != nullptr) return Status::Ok();
   return Status::Type(std::string(info.name) + " is not defined for " +
                       base::DType(compute).Name());
+}
+
+// Whole numbers have no whole power below zero, except for 1 and -1; NumPy refuses them all.
+Status CheckExponent(const View& exponent, const RunOptions& options) {
+  if (!base::IsSigned(exponent.dtype().kind()) || exponent.size() == 0) return Status::Ok();
+  int64_t least = 0;
+  View smallest;
+  smallest.data = reinterpret_cast<std::byte*>(&least);
+  smallest.layout.dtype = base::DType(Kind::kI64);
+  const AxisSet all = AllAxes(exponent.ndim());
+  SPANFLOW_TRY(Reduce(simd::Reduction::kMin, exponent, all, 0, smallest, options));
+  if (least >= 0) return Status::Ok();
+  return Status::Value("Integers to negative integer powers are not allowed.");
 }
 
 bool IsNative(const View& view, Kind kind) {
@@ -227,6 +241,9 @@ Status Elementwise(simd::Op op, std::span<const View* const> in, Kind compute, c
   SPANFLOW_TRY(CheckOperands(op, in, out));
   Kernel kernel;
   SPANFLOW_TRY(ChooseKernel(op, in, compute, &kernel));
+  if (op == simd::Op::kPower && base::IsInteger(compute)) {
+    SPANFLOW_TRY(CheckExponent(*in[1], options));
+  }
   RunScope scope;
   for (const View* view : in) SPANFLOW_TRY(scope.Add(*view));
   SPANFLOW_TRY(scope.Add(out));

@@ -41,6 +41,16 @@ Ref InPlace(PyObject* self, PyObject* other) {
   return ApplyOperator(AsArray(self)->state, kOp, operands, self);
 }
 
+Ref Power(PyObject* base, PyObject* exponent, PyObject* modulus) {
+  if (modulus != Py_None) return capi::NotImplemented();
+  return Binary<simd::Op::kPower>(base, exponent);
+}
+
+Ref InPlacePower(PyObject* base, PyObject* exponent, PyObject* modulus) {
+  if (modulus != Py_None) return capi::NotImplemented();
+  return InPlace<simd::Op::kPower>(base, exponent);
+}
+
 Ref Positive(PyObject* self) {
   CheckOpen(AsArray(self));
   return Ref::Steal(PyObject_CallMethod(self, "copy", nullptr));
@@ -101,6 +111,7 @@ std::span<const PyType_Slot> ArrayNumberSlots() {
       {Py_nb_true_divide, capi::Slot<&Binary<kDivide>>()},
       {Py_nb_floor_divide, capi::Slot<&Binary<kFloorDivide>>()},
       {Py_nb_remainder, capi::Slot<&Binary<kRemainder>>()},
+      {Py_nb_power, capi::Slot<&Power>()},
       {Py_nb_lshift, capi::Slot<&Binary<kLeftShift>>()},
       {Py_nb_rshift, capi::Slot<&Binary<kRightShift>>()},
       {Py_nb_and, capi::Slot<&Binary<kBitwiseAnd>>()},
@@ -112,6 +123,7 @@ std::span<const PyType_Slot> ArrayNumberSlots() {
       {Py_nb_inplace_true_divide, capi::Slot<&InPlace<kDivide>>()},
       {Py_nb_inplace_floor_divide, capi::Slot<&InPlace<kFloorDivide>>()},
       {Py_nb_inplace_remainder, capi::Slot<&InPlace<kRemainder>>()},
+      {Py_nb_inplace_power, capi::Slot<&InPlacePower>()},
       {Py_nb_inplace_lshift, capi::Slot<&InPlace<kLeftShift>>()},
       {Py_nb_inplace_rshift, capi::Slot<&InPlace<kRightShift>>()},
       {Py_nb_inplace_and, capi::Slot<&InPlace<kBitwiseAnd>>()},

@@ -75,6 +75,14 @@ Ref Repr(PyObject* self) {
 Ref GetName(PyObject* self, void*) {
   return Check(PyUnicode_FromString(NameOf(AsOperation(self))));
 }
+// "The error is at most 1.5 ULP.", where results are not rounded correctly.
+std::string AccuracyText(double ulps) {
+  if (ulps == 0) return "";
+  const int tenths = static_cast<int>(ulps * 10 + 0.5);
+  return "The error is at most " + std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) +
+         " ULP (units in the last place).\n";
+}
+
 // "bool", "the common dtype of x1 and x2", …
 const char* ResultText(simd::TypeRule rule) {
   switch (rule) {
@@ -133,13 +141,14 @@ Ref ElementwiseDoc(const simd::OpInfo& info, bool is_clip) {
       "Operands may be %s.\n"
       "They broadcast to one shape, which the result has. Its dtype is\n"
       "%s.\n"
-      "Python numbers take the dtype of the arrays beside them.\n"
+      "Python numbers take the dtype of the arrays beside them.\n%s"
       "out may be any writable array of that shape to which the result casts (same kind), and may\n"
       "overlap the operands; it is returned. A 0-d result without out is a Python number.\n\n"
       "Raises TypeError for other dtypes and for a result that does not cast to out, ValueError\n"
       "for shapes that do not broadcast, a read-only out and closed arrays,\n%s"
       "OSError for missing pages of a mapped file.",
       info.name, arguments, info.summary, kinds.c_str(), ResultText(info.rule),
+      AccuracyText(info.ulps).c_str(),
       info.rule == simd::TypeRule::kCompare
           ? ""
           : "OverflowError for a Python int that does not fit the dtype, "));

@@ -224,6 +224,13 @@ struct Absolute {
   }
 };
 
+struct Relu {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a) const {
+    return Maximum()(d, a, hn::Zero(d));
+  }
+};
+
 struct Square {
   static constexpr Share kShare = Share::kSignless;
   template <class D, class Operand>

@@ -59,6 +59,7 @@ constexpr bool Contains(KindSet set, base::Kind kind) { return (set & Only(kind)
   ROW(Clip, "clip", 3, kSame, kRealKinds, "x limited to [lower, upper]; NaN stays")         \
   ROW(Negative, "negative", 1, kSame, kNumberKinds, "-x")                                   \
   ROW(Absolute, "absolute", 1, kAbs, kEveryKind, "|x|")                                     \
+  ROW(Relu, "relu", 1, kSame, kRealKinds, "x, or 0 below zero; NaN stays")                  \
   ROW(Square, "square", 1, kNumber, kNumberKinds, "x * x")                                  \
   ROW(Reciprocal, "reciprocal", 1, kNumber, kNumberKinds,                                   \
       "1 / x; for integers cut to a whole number")                                          \
@@ -93,6 +94,37 @@ constexpr bool Contains(KindSet set, base::Kind kind) { return (set & Only(kind)
       "x1 * 2**x2; 0 by the width or more, or by less than 0")        \
   ROW(RightShift, "right_shift", 2, kNumber, kIntegerKinds,           \
       "x1 // 2**x2; only the sign by the width or more, or by less than 0")
+#define SPANFLOW_EXPONENTIAL(ROW)                                                                  \
+  ROW(Exp, "exp", 1, kFloat, kFloatKinds, "e**x", 1.0)                                             \
+  ROW(Exp2, "exp2", 1, kFloat, kFloatKinds, "2**x", 1.0)                                           \
+  ROW(Expm1, "expm1", 1, kFloat, kFloatKinds, "e**x - 1, accurate near zero", 2.0)                 \
+  ROW(Log, "log", 1, kFloat, kFloatKinds, "the natural logarithm; NaN below zero", 1.0)            \
+  ROW(Log2, "log2", 1, kFloat, kFloatKinds, "the logarithm to base 2", 1.0)                        \
+  ROW(Log10, "log10", 1, kFloat, kFloatKinds, "the logarithm to base 10", 1.0)                     \
+  ROW(Log1p, "log1p", 1, kFloat, kFloatKinds, "log(1 + x), accurate near zero", 1.0)               \
+  ROW(Power, "power", 2, kNumber, kRealKinds, "x1**x2; integers take no exponent below zero", 1.0) \
+  ROW(Rsqrt, "rsqrt", 1, kFloat, kFloatKinds, "1 / sqrt(x)", 1.5)                                  \
+  ROW(Cbrt, "cbrt", 1, kFloat, kFloatKinds, "the cube root", 1.0)                                  \
+  ROW(Hypot, "hypot", 2, kFloat, kFloatKinds, "the root of x1² + x2² without overflow", 1.5)       \
+  ROW(Sinh, "sinh", 1, kFloat, kFloatKinds, "the hyperbolic sine", 2.5)                            \
+  ROW(Cosh, "cosh", 1, kFloat, kFloatKinds, "the hyperbolic cosine", 1.5)                          \
+  ROW(Tanh, "tanh", 1, kFloat, kFloatKinds, "the hyperbolic tangent", 3.0)                         \
+  ROW(Arcsinh, "arcsinh", 1, kFloat, kFloatKinds, "the inverse of sinh", 2.0)                      \
+  ROW(Arccosh, "arccosh", 1, kFloat, kFloatKinds, "the inverse of cosh, not below 0", 2.0)         \
+  ROW(Arctanh, "arctanh", 1, kFloat, kFloatKinds, "the inverse of tanh", 2.0)                      \
+  ROW(Sigmoid, "sigmoid", 1, kFloat, kFloatKinds, "1 / (1 + e**-x)", 2.5)                          \
+  ROW(Erf, "erf", 1, kFloat, kFloatKinds, "the error function", 1.0)
+#define SPANFLOW_TRIGONOMETRY(ROW)                                                                 \
+  ROW(Sin, "sin", 1, kFloat, kFloatKinds, "the sine of x radians", 1.0)                            \
+  ROW(Cos, "cos", 1, kFloat, kFloatKinds, "the cosine of x radians", 1.0)                          \
+  ROW(Tan, "tan", 1, kFloat, kFloatKinds, "the tangent of x radians", 2.5)                         \
+  ROW(Arcsin, "arcsin", 1, kFloat, kFloatKinds, "the inverse of sin, in [-pi/2, pi/2]", 1.0)       \
+  ROW(Arccos, "arccos", 1, kFloat, kFloatKinds, "the inverse of cos, in [0, pi]", 1.0)             \
+  ROW(Arctan, "arctan", 1, kFloat, kFloatKinds, "the inverse of tan, in [-pi/2, pi/2]", 1.0)       \
+  ROW(Arctan2, "arctan2", 2, kFloat, kFloatKinds, "the angle of the point (x2, x1), in [-pi, pi]", \
+      1.5)                                                                                         \
+  ROW(Angle, "angle", 1, kAngle, kFloatKinds | kComplexKinds,                                      \
+      "the angle of a complex number; real ones have 0 or pi", 3.0)
 #define SPANFLOW_LOGIC(ROW)                                                                       \
   ROW(Equal, "equal", 2, kCompare, kEveryKind, "x1 == x2")                                        \
   ROW(NotEqual, "not_equal", 2, kCompare, kEveryKind, "x1 != x2")                                 \
@@ -110,7 +142,9 @@ constexpr bool Contains(KindSet set, base::Kind kind) { return (set & Only(kind)
   ROW(Invert, "invert", 1, kSame, kBoolKind | kIntegerKinds, "~x; for bool the logical not")      \
   ROW(Where, "where", 3, kSelect, kEveryKind, "x where the condition holds, else y")
 #define SPANFLOW_ELEMENTWISE(ROW) \
-  SPANFLOW_ARITHMETIC(ROW) SPANFLOW_ROUNDING(ROW) SPANFLOW_INTEGER(ROW) SPANFLOW_LOGIC(ROW)
+  SPANFLOW_ARITHMETIC(ROW)        \
+  SPANFLOW_ROUNDING(ROW)          \
+  SPANFLOW_INTEGER(ROW) SPANFLOW_EXPONENTIAL(ROW) SPANFLOW_TRIGONOMETRY(ROW) SPANFLOW_LOGIC(ROW)
 
 enum class Op : uint8_t {
 #define SPANFLOW_ROW(Name, ...) k##Name,

@@ -19,6 +19,14 @@ from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
 # NumPy's second names.
 _ALIASES = {
     "abs": "absolute",
+    "acos": "arccos",
+    "acosh": "arccosh",
+    "asin": "arcsin",
+    "asinh": "arcsinh",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "atanh": "arctanh",
+    "pow": "power",
     "true_divide": "divide",
     "conj": "conjugate",
     "mod": "remainder",

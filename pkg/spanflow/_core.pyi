@@ -173,6 +173,9 @@ class Array:
     def __mod__(self, other: Any, /) -> Any: ...
     def __rmod__(self, other: Any, /) -> Any: ...
     def __imod__(self, other: Any, /) -> Self: ...
+    def __pow__(self, other: Any, mod: None = None, /) -> Any: ...
+    def __rpow__(self, other: Any, mod: None = None, /) -> Any: ...
+    def __ipow__(self, other: Any, /) -> Self: ...
     def __lshift__(self, other: Any, /) -> Any: ...
     def __rlshift__(self, other: Any, /) -> Any: ...
     def __ilshift__(self, other: Any, /) -> Self: ...
@@ -366,6 +369,34 @@ bitwise_or: Final[Operation]
 bitwise_xor: Final[Operation]
 invert: Final[Operation]
 where: Final[Operation]
+relu: Final[Operation]
+exp: Final[Operation]
+exp2: Final[Operation]
+expm1: Final[Operation]
+log: Final[Operation]
+log2: Final[Operation]
+log10: Final[Operation]
+log1p: Final[Operation]
+power: Final[Operation]
+rsqrt: Final[Operation]
+cbrt: Final[Operation]
+hypot: Final[Operation]
+sinh: Final[Operation]
+cosh: Final[Operation]
+tanh: Final[Operation]
+arcsinh: Final[Operation]
+arccosh: Final[Operation]
+arctanh: Final[Operation]
+sigmoid: Final[Operation]
+erf: Final[Operation]
+sin: Final[Operation]
+cos: Final[Operation]
+tan: Final[Operation]
+arcsin: Final[Operation]
+arccos: Final[Operation]
+arctan: Final[Operation]
+arctan2: Final[Operation]
+angle: Final[Operation]
 fma: Final[Operation]
 fmin: Final[Operation]
 fmax: Final[Operation]

@@ -80,7 +80,8 @@ TEST(PromoteTest, ScalarsAloneHaveTheirOwnKinds) {
   }
 }
 
-// NumPy's results for two operands of one kind; a dot stands for its TypeError.
+// NumPy's results for operands of one kind; a dot stands for its TypeError. (The angle of a bool
+// would be float64.)
 TEST(ResolveOpTest, ResultsAsInNumPyWhereThereIsAKernel) {
   const std::map<std::string, std::string> expected = {
       {"add", "?bBhHiIlLefdFD"},         {"subtract", ".bBhHiIlLefdFD"},
@@ -126,6 +127,23 @@ TEST(ResolveOpTest, HalfPrecisionComputesInFloat32) {
   EXPECT_EQ(types->operand, Kind::kF16);
   EXPECT_EQ(types->compute, Kind::kF32);
   EXPECT_EQ(types->result, Kind::kF16);
+}
+
+// NumPy makes each of them a float before it looks for the common one.
+TEST(ResolveOpTest, FloatsOfMixedIntegers) {
+  const auto result = [](std::initializer_list<OperandType> operands) {
+    return LetterOf(ResolveOp(simd::Op::kHypot, std::span(operands.begin(), 2))->result);
+  };
+  const OperandType integer{Kind::kF64, Weak::kInt}, real{Kind::kF64, Weak::kFloat};
+  EXPECT_EQ(result({{Kind::kI8}, {Kind::kU8}}), 'e');
+  EXPECT_EQ(result({{Kind::kU16}, {Kind::kI16}}), 'f');
+  EXPECT_EQ(result({{Kind::kBool}, {Kind::kI16}}), 'f');
+  EXPECT_EQ(result({{Kind::kF16}, {Kind::kU8}}), 'e');
+  EXPECT_EQ(result({{Kind::kI8}, integer}), 'e');
+  EXPECT_EQ(result({{Kind::kI8}, real}), 'd');
+  EXPECT_EQ(result({{Kind::kBool}, integer}), 'd');
+  EXPECT_EQ(result({{Kind::kBool}, {Kind::kF64, Weak::kBool}}), 'e');
+  EXPECT_EQ(result({integer, integer}), 'd');
 }
 
 TEST(ResolveOpTest, TheConditionOfWhereDoesNotTakePart) {

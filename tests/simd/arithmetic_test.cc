@@ -68,6 +68,7 @@ struct Meaning {
   template <Op kOp, Kind kKind, class T>
   static auto Of(T a) {
     using U = Unsigned<T>;
+    if constexpr (kOp == Op::kRelu) return PickMax(a, T(0));
     if constexpr (std::is_floating_point_v<T>) {
       if constexpr (kOp == Op::kNegative) return -a;
       if constexpr (kOp == Op::kAbsolute) return std::fabs(a);
