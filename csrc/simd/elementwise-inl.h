@@ -10,7 +10,8 @@
 //   OnBool(d, operands…)                      what it does with bool lanes (0 or 1), if different
 //   static constexpr Share kShare             which kinds may share one inner loop
 //   static constexpr bool kByComponent        complex: real and imaginary parts alike, as lanes
-//   static constexpr bool kInDouble           float32 is computed in float64 and rounded once
+//   static constexpr bool kInDouble           float32 is computed in float64 and rounded once,
+//   using ForFloats                           by this shorter functor, if there is one
 #if defined(SPANFLOW_SIMD_ELEMENTWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SPANFLOW_SIMD_ELEMENTWISE_INL_H_
 #undef SPANFLOW_SIMD_ELEMENTWISE_INL_H_
@@ -251,6 +252,16 @@ HWY_NOINLINE inline void RunInDouble(ElementwiseFn run, size_t arity, const void
   }
 }
 
+template <class F>
+struct DoubleFunctor {
+  using Type = F;
+};
+template <class F>
+requires requires { typename F::ForFloats; }
+struct DoubleFunctor<F> {
+  using Type = typename F::ForFloats;
+};
+
 // Stands for the step of such a kernel where only its shape matters.
 template <class F, Op kOp>
 struct InDoubleStep {
@@ -258,7 +269,7 @@ struct InDoubleStep {
   static constexpr size_t kArity = static_cast<size_t>(InfoOf(kOp).arity);
 
   static void Run(const void* const* inputs, void* output, size_t n) {
-    using Step = MapStep<F, double, Shape::kSingle, kArity>;
+    using Step = MapStep<typename DoubleFunctor<F>::Type, double, Shape::kSingle, kArity>;
     RunInDouble(&HWY_NAMESPACE::Run<Step>, kArity, inputs, output, n);
   }
   static void RunStreamed(const void* const* inputs, void* output, size_t n) {

@@ -75,26 +75,26 @@ struct LongLog {
 };
 
 struct Log2 {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    constexpr LongLog kLog = {1.44269504072144627571e+00, 1.67517131648865118353e-10, 1, 0};
-    return kLog(d, x);
+    constexpr LongLog kDouble = {1.44269504072144627571e+00, 1.67517131648865118353e-10, 1, 0};
+    constexpr LongLog kSingle = {1.4428710938e+00, -1.7605285393e-04, 1, 0};
+    return (sizeof(LaneOf<D>) == 4 ? kSingle : kDouble)(d, x);
   }
 };
 
 struct Log10 {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    constexpr LongLog kLog = {4.34294481878168880939e-01, 2.50829467116452752298e-11,
-                              3.01029995663611771306e-01, 3.69423907715893078616e-13};
-    return kLog(d, x);
+    constexpr LongLog kDouble = {4.34294481878168880939e-01, 2.50829467116452752298e-11,
+                                 3.01029995663611771306e-01, 3.69423907715893078616e-13};
+    constexpr LongLog kSingle = {4.3432617188e-01, -3.1689971365e-05, 3.0102920532e-01,
+                                 7.9034151668e-07};
+    return (sizeof(LaneOf<D>) == 4 ? kSingle : kDouble)(d, x);
   }
 };
 
 struct Log1p {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     return LogOfOnePlus(d, x);
@@ -191,10 +191,17 @@ HWY_INLINE T IntegerPower(T base, T exponent) {
   return static_cast<T>(result);
 }
 
-struct Power {
-  static constexpr bool kInDouble = true;
+// exp(y log x) in float64 is exact enough for float32.
+struct ShortPower {
+  template <class D, class V>
+  static HWY_INLINE V OfPositive(D d, V x, V y) {
+    return ExpShifted(d, hn::Mul(Clamp(d, y, -0x1p65, 0x1p65), LogOf(d, x)), 0);
+  }
+};
 
-  // exp(y log x) for x above 0 and finite. An exponent of 2^65 takes every x but 1 out of range.
+// The product y log x needs more bits than float64 has, so that exp can be rounded well.
+struct LongPower {
+  // For x above 0 and finite. An exponent of 2^65 takes every x but 1 out of range.
   template <class D, class V>
   static HWY_INLINE V OfPositive(D d, V x, V y) {
     const V exponent = Clamp(d, y, -0x1p65, 0x1p65);
@@ -209,14 +216,18 @@ struct Power {
     const V small = ExpMinusOneOfReduced(d, reduced.r, rest);
     return TimesPowerOfTwo(d, hn::Add(Const(d, 1), small), reduced.n);
   }
+};
 
+template <class Method>
+struct PowerBy {
   // The cases of C's pow, to which NumPy keeps.
   template <class D, class V>
-  static HWY_INLINE V OfFloats(D d, V x, V y) {
+  HWY_INLINE V operator()(D d, V x, V y) const {
     const V zero = hn::Zero(d), one = Const(d, 1), infinity = Infinity(d);
     const V size = hn::Abs(x);
     const auto at_end = hn::Or(hn::Eq(size, zero), hn::Eq(size, infinity));
-    const V inner = OfPositive(d, hn::IfThenElse(hn::Or(at_end, hn::IsNaN(x)), one, size), y);
+    const auto outside = hn::Or(at_end, hn::IsNaN(x));
+    const V inner = Method::OfPositive(d, hn::IfThenElse(outside, one, size), y);
     const auto grows = hn::Xor(hn::Eq(size, zero), hn::Gt(y, zero));
     const V power = hn::IfThenElse(at_end, hn::IfThenElseZero(grows, infinity), inner);
 
@@ -230,12 +241,17 @@ struct Power {
     const V result = hn::IfThenElse(unknown, NotANumber(d), with_sign);
     return hn::IfThenElse(hn::Or(hn::Eq(x, one), hn::Eq(y, zero)), one, result);
   }
+};
+
+struct Power {
+  static constexpr bool kInDouble = true;
+  using ForFloats = PowerBy<ShortPower>;
 
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V y) const {
     using T = LaneOf<D>;
     if constexpr (hwy::IsFloat<T>()) {
-      return OfFloats(d, x, y);
+      return PowerBy<LongPower>()(d, x, y);
     } else {
       return EachLane(
           d, [](T base, T exponent) { return IntegerPower(base, exponent); }, x, y);
@@ -288,7 +304,6 @@ struct Hypot {
 
 // Half of e + e / (e + 1) with e = exp(|x|) - 1.
 struct Sinh {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V size = hn::Abs(x);
@@ -301,7 +316,6 @@ struct Sinh {
 };
 
 struct Cosh {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V half = ExpShifted(d, hn::Abs(x), -1);
@@ -310,7 +324,6 @@ struct Cosh {
 };
 
 struct Tanh {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V small = ExpMinusOne(d, hn::Mul(hn::Abs(x), Const(d, -2)));
@@ -329,7 +342,6 @@ HWY_INLINE V LogOfSum(D d, V size, V rest) {
 }
 
 struct Arcsinh {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V size = hn::Abs(x);
@@ -341,7 +353,6 @@ struct Arcsinh {
 };
 
 struct Arccosh {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V above = hn::Sub(x, Const(d, 1));
@@ -352,7 +363,6 @@ struct Arccosh {
 };
 
 struct Arctanh {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V size = hn::Abs(x);

@@ -51,7 +51,7 @@ template <class D>
 inline constexpr int kFractionBits = sizeof(LaneOf<D>) == 4 ? 23 : 52;
 template <class D>
 inline constexpr double kBias = sizeof(LaneOf<D>) == 4 ? 127 : 1023;
-// Adding it to a small whole number puts that number into the lowest bits.
+// Adding it to a small number rounds that to a whole one and puts it into the lowest bits.
 template <class D>
 inline constexpr double kShifter = sizeof(LaneOf<D>) == 4 ? 0x1.8p23 : 0x1.8p52;
 
@@ -64,11 +64,17 @@ HWY_INLINE V PowerOfTwo(D d, V n) {
 }
 
 // x * 2^n for a whole n, rounded once, also where the result is no normal number: in two steps, of
-// which the first is exact.
+// which the first is exact. AVX-512 has an instruction for it.
 template <class D, class V>
 HWY_INLINE V TimesPowerOfTwo(D d, V x, V n) {
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+  (void)d;
+  if constexpr (sizeof(LaneOf<D>) == 4) return V{_mm512_scalef_ps(x.raw, n.raw)};
+  if constexpr (sizeof(LaneOf<D>) == 8) return V{_mm512_scalef_pd(x.raw, n.raw)};
+#else
   const V half = hn::Floor(hn::Mul(n, Const(d, 0.5)));
   return hn::Mul(hn::Mul(x, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(n, half)));
+#endif
 }
 
 // x without the lower half of its fraction, so that products of two such numbers are exact.
@@ -93,7 +99,8 @@ struct ReducedExponent {
 template <class D, class V>
 HWY_INLINE ReducedExponent<V> ReduceExponent(D d, V x) {
   constexpr bool kSingle = sizeof(LaneOf<D>) == 4;
-  const V n = hn::Round(hn::Mul(x, Const(d, 1.44269504088896338700)));
+  const V shifter = Const(d, kShifter<D>);
+  const V n = hn::Sub(hn::MulAdd(x, Const(d, 1.44269504088896338700), shifter), shifter);
   const V high = hn::NegMulAdd(n, Const(d, kSingle ? 0.693359375 : 6.93147180369123816490e-01), x);
   const V low =
       hn::Mul(n, Const(d, kSingle ? -2.12194440054690583e-4 : 1.90821492927058770002e-10));

@@ -26,7 +26,8 @@ inline constexpr double kLargestAngle = 0x1p20;
 
 template <class D, class V>
 HWY_INLINE ReducedAngle<V> ReduceAngle(D d, V x) {
-  const V n = hn::Round(hn::Mul(x, Const(d, 6.36619772367581382433e-01)));
+  const V shifter = Const(d, kShifter<D>);
+  const V n = hn::Sub(hn::MulAdd(x, Const(d, 6.36619772367581382433e-01), shifter), shifter);
   V r = hn::Sub(x, hn::Mul(n, Const(d, 1.57079632673412561417e+00)));
   V lost = hn::Zero(d);
   const auto take = [&](double part) HWY_ATTR {
@@ -94,43 +95,87 @@ HWY_INLINE V LargeAngles(D d, V x, V result, F library) {
   return hn::IfThenElse(large, EachLane(d, library, x), result);
 }
 
-struct Sin {
-  static constexpr bool kInDouble = true;
+// The sines and cosines of an angle, before its n says which of them is meant, and with which sign.
+template <class V>
+struct SinAndCos {
+  V n, sin, cos;
+};
+
+template <class D, class V>
+HWY_INLINE SinAndCos<V> LongSinAndCos(D d, V x) {
+  const auto angle = ReduceAngle(d, x);
+  return {angle.n, SinOfReduced(d, angle.r, angle.tail), CosOfReduced(d, angle.r, angle.tail)};
+}
+
+// The same with the digits that float32 needs: the product with the first part of pi / 2 is exact.
+// Taylor.
+template <class D, class V>
+HWY_INLINE SinAndCos<V> ShortSinAndCos(D d, V x) {
+  const V shifter = Const(d, kShifter<D>);
+  const V n = hn::Sub(hn::MulAdd(x, Const(d, 6.36619772367581382433e-01), shifter), shifter);
+  const V first = hn::NegMulAdd(n, Const(d, 1.57079632673412561417e+00), x);
+  const V r = hn::NegMulAdd(n, Const(d, 6.07710050650619224932e-11), first);
+  const V z = hn::Mul(r, r);
+  const V sin = Polynomial(d, z, -1. / 6, 1. / 120, -1. / 5040, 1. / 362880, -1. / 39916800);
+  const V cos = Polynomial(d, z, -1. / 2, 1. / 24, -1. / 720, 1. / 40320, -1. / 3628800);
+  return {n, hn::MulAdd(hn::Mul(r, z), sin, r), hn::MulAdd(z, cos, Const(d, 1))};
+}
+
+template <bool kShort, class D, class V>
+HWY_INLINE SinAndCos<V> SinAndCosOf(D d, V x) {
+  if constexpr (kShort) return ShortSinAndCos(d, x);
+  if constexpr (!kShort) return LongSinAndCos(d, x);
+}
+
+template <bool kShort>
+struct SinBy {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    const auto angle = ReduceAngle(d, x);
-    const V size = hn::IfThenElse(IsOdd(d, angle.n), CosOfReduced(d, angle.r, angle.tail),
-                                  SinOfReduced(d, angle.r, angle.tail));
+    const auto angle = SinAndCosOf<kShort>(d, x);
+    const V size = hn::IfThenElse(IsOdd(d, angle.n), angle.cos, angle.sin);
     const V signed_size = hn::Xor(size, SecondBitAsSign(d, angle.n));
     const V result = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, signed_size);
     return LargeAngles(d, x, result, [](double lane) { return std::sin(lane); });
   }
 };
 
-struct Cos {
-  static constexpr bool kInDouble = true;
+template <bool kShort>
+struct CosBy {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    const auto angle = ReduceAngle(d, x);
-    const V size = hn::IfThenElse(IsOdd(d, angle.n), SinOfReduced(d, angle.r, angle.tail),
-                                  CosOfReduced(d, angle.r, angle.tail));
+    const auto angle = SinAndCosOf<kShort>(d, x);
+    const V size = hn::IfThenElse(IsOdd(d, angle.n), angle.sin, angle.cos);
     const V sign = SecondBitAsSign(d, hn::Add(angle.n, Const(d, 1)));
     return LargeAngles(d, x, hn::Xor(size, sign), [](double lane) { return std::cos(lane); });
   }
 };
 
-struct Tan {
-  static constexpr bool kInDouble = true;
+template <bool kShort>
+struct TanBy {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
-    const auto angle = ReduceAngle(d, x);
-    const V sin = SinOfReduced(d, angle.r, angle.tail);
-    const V cos = CosOfReduced(d, angle.r, angle.tail);
+    const auto angle = SinAndCosOf<kShort>(d, x);
     const auto odd = IsOdd(d, angle.n);
-    const V ratio = hn::Div(hn::IfThenElse(odd, hn::Neg(cos), sin), hn::IfThenElse(odd, sin, cos));
+    const V top = hn::IfThenElse(odd, hn::Neg(angle.cos), angle.sin);
+    const V ratio = hn::Div(top, hn::IfThenElse(odd, angle.sin, angle.cos));
     const V result = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, ratio);
     return LargeAngles(d, x, result, [](double lane) { return std::tan(lane); });
   }
+};
+
+struct Sin : SinBy<false> {
+  static constexpr bool kInDouble = true;
+  using ForFloats = SinBy<true>;
+};
+
+struct Cos : CosBy<false> {
+  static constexpr bool kInDouble = true;
+  using ForFloats = CosBy<true>;
+};
+
+struct Tan : TanBy<false> {
+  static constexpr bool kInDouble = true;
+  using ForFloats = TanBy<true>;
 };
 
 // fdlibm's (arcsin(x) - x) / x³ times x², as a function of x².
