@@ -19,6 +19,7 @@ def rows(options):
         "a + b into out", 0.85, lambda: np.add(na, nb, out=nout), lambda: sf.add(a, b, out=out)
     )
     yield ratio("a * 2.5 + b, new array", 0.75, lambda: na * 2.5 + nb, lambda: a * 2.5 + b)
+    yield ratio("exp into out", 0.6, lambda: np.exp(na, out=nout), lambda: sf.exp(a, out=out))
     yield ratio("sum", 0.6, na.sum, a.sum)
     yield ratio("max", 0.6, na.max, a.max)
     if options.all:
@@ -28,6 +29,9 @@ def rows(options):
         yield ratio(
             "sqrt into out", None, lambda: np.sqrt(na, out=nout), lambda: sf.sqrt(a, out=out)
         )
+        yield ratio("log into out", None, lambda: np.log(na, out=nout), lambda: sf.log(a, out=out))
+        yield ratio("sin into out", None, lambda: np.sin(na, out=nout), lambda: sf.sin(a, out=out))
+        yield ratio("a // b", None, lambda: na // nb, lambda: a // b)
         yield ratio("clip", None, lambda: na.clip(0.2, 0.8), lambda: a.clip(0.2, 0.8))
         yield ratio("where", None, lambda: np.where(na < nb, na, nb), lambda: sf.where(a < b, a, b))
         yield ratio("a[a > 0.5]", None, lambda: na[na > 0.5], lambda: a[a > 0.5])

@@ -150,6 +150,11 @@ Ref Binary(PyObject* left, PyObject* right) {
   return capi::NotImplemented();
 }
 
+Ref Power(PyObject* base, PyObject* exponent, PyObject* modulus) {
+  if (modulus != Py_None) return capi::NotImplemented();
+  return Binary<simd::Op::kPower>(base, exponent);
+}
+
 Ref RichCompare(PyObject* self, PyObject* other, int op) {
   static constexpr simd::Op kOps[] = {simd::Op::kLess,    simd::Op::kLessEqual,
                                       simd::Op::kEqual,   simd::Op::kNotEqual,
@@ -481,10 +486,16 @@ PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
                        {Py_nb_subtract, capi::Slot<&Binary<simd::Op::kSubtract>>()},
                        {Py_nb_multiply, capi::Slot<&Binary<simd::Op::kMultiply>>()},
                        {Py_nb_true_divide, capi::Slot<&Binary<simd::Op::kDivide>>()},
+                       {Py_nb_floor_divide, capi::Slot<&Binary<simd::Op::kFloorDivide>>()},
+                       {Py_nb_remainder, capi::Slot<&Binary<simd::Op::kRemainder>>()},
+                       {Py_nb_power, capi::Slot<&Power>()},
+                       {Py_nb_lshift, capi::Slot<&Binary<simd::Op::kLeftShift>>()},
+                       {Py_nb_rshift, capi::Slot<&Binary<simd::Op::kRightShift>>()},
                        {Py_nb_and, capi::Slot<&Binary<simd::Op::kBitwiseAnd>>()},
                        {Py_nb_or, capi::Slot<&Binary<simd::Op::kBitwiseOr>>()},
                        {Py_nb_xor, capi::Slot<&Binary<simd::Op::kBitwiseXor>>()},
                        {Py_nb_negative, capi::Slot<&Unary<simd::Op::kNegative>>()},
+                       {Py_nb_positive, capi::Slot<&Unary<simd::Op::kPositive>>()},
                        {Py_nb_absolute, capi::Slot<&Unary<simd::Op::kAbsolute>>()},
                        {Py_nb_invert, capi::Slot<&Unary<simd::Op::kInvert>>()},
                        {Py_nb_bool, capi::Slot<&ToBool>()},

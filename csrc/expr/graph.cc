@@ -195,6 +195,19 @@ class Resolver {
     }
   }
 
+  // Integers have no power below zero, which a pass cannot find out and stop in the middle.
+  static Status CheckExponent(const OperandType& type, const Number& number) {
+    if (type.weak == Weak::kInt && number.integer < 0 && !number.is_large) {
+      return Status::Value("Integers to negative integer powers are not allowed.");
+    }
+    if (type.weak == Weak::kNone && base::IsSigned(type.kind)) {
+      return Status::Type(
+          "power() of integers in an expression takes a number or unsigned integers as its "
+          "exponent; cast one of them to float");
+    }
+    return Status::Ok();
+  }
+
   Result<ValueId> MakeOp(const Node& node) {
     const simd::OpInfo& info = simd::InfoOf(node.op);
     const size_t arity = node.operands.size();
@@ -209,6 +222,9 @@ class Resolver {
     }
     SPANFLOW_ASSIGN(const array::OpTypes resolved,
                     array::ResolveOp(node.op, std::span(types).first(arity)));
+    if (node.op == simd::Op::kPower && base::IsInteger(resolved.compute)) {
+      SPANFLOW_TRY(CheckExponent(types[1], numbers[1]));
+    }
     Value value;
     value.node = &node;
     value.type = NodeType::kOp;

@@ -192,6 +192,12 @@ HWY_INLINE V ArcsinSeries(D d, V z) {
 inline constexpr double kHalfPi = 1.57079632679489655800e+00;
 inline constexpr double kHalfPiTail = 6.12323399573676603587e-17;
 
+// What Const(d, x) leaves of x + tail.
+template <class D>
+HWY_INLINE hn::Vec<D> TailOf(D d, double x, double tail) {
+  return Const(d, (x - static_cast<double>(static_cast<LaneOf<D>>(x))) + tail);
+}
+
 // For |x| of at least 1/2 with z = (1 - |x|) / 2: arcsin of the root of z is root + rest.
 template <class V>
 struct ArcsinOfRoot {
@@ -208,7 +214,6 @@ HWY_INLINE ArcsinOfRoot<V> LongArcsinOfRoot(D d, V z) {
 }
 
 struct Arcsin {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V size = hn::Abs(x);
@@ -216,7 +221,7 @@ struct Arcsin {
     const V z = hn::Mul(hn::Sub(Const(d, 1), size), Const(d, 0.5));
     const auto arc = LongArcsinOfRoot(d, z);
     const V quarter = Const(d, kHalfPi / 2);
-    const V p = hn::NegMulAdd(Const(d, 2), arc.rest, Const(d, kHalfPiTail));
+    const V p = hn::NegMulAdd(Const(d, 2), arc.rest, TailOf(d, kHalfPi, kHalfPiTail));
     const V q = hn::NegMulAdd(Const(d, 2), arc.root, quarter);
     const V large = hn::Add(quarter, hn::Add(p, q));
     const V near = hn::MulAdd(size, ArcsinSeries(d, hn::Mul(size, size)), size);
@@ -225,7 +230,6 @@ struct Arcsin {
 };
 
 struct Arccos {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V size = hn::Abs(x);
@@ -234,10 +238,11 @@ struct Arccos {
     const V z = hn::Mul(hn::Sub(Const(d, 1), size), Const(d, 0.5));
     const auto arc = LongArcsinOfRoot(d, z);
     const V half = hn::Add(arc.root, arc.rest);
-    const V far = hn::NegMulAdd(two, hn::Sub(half, Const(d, kHalfPiTail)), Const(d, 2 * kHalfPi));
+    const V far =
+        hn::NegMulAdd(two, hn::Sub(half, TailOf(d, kHalfPi, kHalfPiTail)), Const(d, 2 * kHalfPi));
     const V large = hn::IfThenElse(negative, far, hn::Mul(two, half));
     const V series = ArcsinSeries(d, hn::Mul(x, x));
-    const V rest = hn::NegMulAdd(x, series, Const(d, kHalfPiTail));
+    const V rest = hn::NegMulAdd(x, series, TailOf(d, kHalfPi, kHalfPiTail));
     const V near = hn::Sub(Const(d, kHalfPi), hn::Sub(x, rest));
     return hn::IfThenElse(hn::Lt(size, Const(d, 0.5)), near, large);
   }
@@ -254,7 +259,7 @@ HWY_INLINE V ArctanOfSize(D d, V t) {
     top = hn::IfThenElse(beyond, new_top, top);
     bottom = hn::IfThenElse(beyond, new_bottom, bottom);
     high = hn::IfThenElse(beyond, Const(d, angle), high);
-    low = hn::IfThenElse(beyond, Const(d, tail), low);
+    low = hn::IfThenElse(beyond, TailOf(d, angle, tail), low);
   };
   const V one = Const(d, 1), two = Const(d, 2), middle = Const(d, 1.5);
   from(0.4375, hn::MulSub(two, t, one), hn::Add(two, t), 4.63647609000806093515e-01,
@@ -276,7 +281,6 @@ HWY_INLINE V ArctanOfSize(D d, V t) {
 }
 
 struct Arctan {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     return hn::CopySign(ArctanOfSize(d, hn::Abs(x)), x);
@@ -284,7 +288,6 @@ struct Arctan {
 };
 
 struct Arctan2 {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V y, V x) const {
     const V zero = hn::Zero(d), infinity = Infinity(d);
@@ -295,7 +298,8 @@ struct Arctan2 {
     const auto on_zero = hn::Eq(height, zero);  // also where x is zero
     const V t = hn::IfThenZeroElse(on_zero, known);
     const V first = ArctanOfSize(d, t);
-    const V left = hn::Sub(Const(d, 2 * kHalfPi), hn::Sub(first, Const(d, 2 * kHalfPiTail)));
+    const V left =
+        hn::Sub(Const(d, 2 * kHalfPi), hn::Sub(first, TailOf(d, 2 * kHalfPi, 2 * kHalfPiTail)));
     const auto is_left = Signbit(d, x);
     const V result = hn::CopySign(hn::IfThenElse(is_left, left, first), y);
     return hn::IfThenElse(hn::Or(hn::IsNaN(x), hn::IsNaN(y)), hn::Add(x, y), result);
@@ -308,7 +312,6 @@ struct Arctan2 {
 };
 
 struct Angle {
-  static constexpr bool kInDouble = true;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const {
     const V turned = hn::IfThenElseZero(Arctan2::Signbit(d, x), Const(d, 2 * kHalfPi));

@@ -228,6 +228,31 @@ def test_bad_places_change_nothing(a):
     assert not out.any()
 
 
+def test_whole_quotients_powers_and_shifts():
+    theirs = np.arange(-7, 8, dtype="i4")
+    x, u = sf.lazy(theirs), sf.lazy(np.arange(15, dtype="u1") % 4)
+    for ours, expected in (
+        (x // 2, theirs // 2),
+        (7 % (x + 8), 7 % (theirs + 8)),
+        (x**3, theirs**3),
+        (x**u, theirs ** (np.arange(15, dtype="u1") % 4)),
+        (2**u, 2 ** (np.arange(15, dtype="u1") % 4)),
+        (x**-1.0, theirs.astype("f8") ** -1.0),
+        (x << 2, theirs << 2),
+        (1 >> u, 1 >> (np.arange(15, dtype="u1") % 4)),
+        (+x, theirs),
+        (sf.exp(x), np.exp(theirs)),
+    ):
+        np.testing.assert_allclose(ours.compute(), expected, rtol=1e-15)
+        assert str(ours.dtype) == str(expected.dtype)
+    formula = "x // 3 + x % 3 - x ** 2 + (x << 1)"
+    assert sf.evaluate(formula, {"x": theirs}).tolist() == eval(formula, {"x": theirs}).tolist()
+    with pytest.raises(ValueError, match="negative integer powers"):
+        (x**-1).compute()
+    with pytest.raises(TypeError, match="unsigned integers as its exponent"):
+        (x**x).compute()
+
+
 def test_bad_expressions(a):
     x = sf.lazy(a)
     for error, text, call in [
