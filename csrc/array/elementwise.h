@@ -3,8 +3,8 @@
 // Owns: nothing beyond the call; blocks are borrowed while it runs.
 // Threads: thread-safe; splits large work over the runtime. Attached: not needed; detach around it
 // when the work is worth more than that.
-// Fails: ValueError (shapes, closed or read-only arrays, integer powers below zero), TypeError (no such kernel, records),
-// MemoryError (an input that overlaps the output needs a copy), OSError (missing pages).
+// Fails: ValueError (shapes, closed or read-only arrays, integer powers below zero), TypeError (no
+// such kernel, records), MemoryError (an overlapping input needs a copy), OSError (missing pages).
 #pragma once
 
 #include <span>

@@ -221,8 +221,8 @@ HWY_INLINE hn::Vec<D> EachLane(D d, F f, V... operand) {
   return OverLanes(d, f, LanesOf(d, operand)...);
 }
 
-// Converts n floats: whole vectors, then the last ones through a buffer. A float is exact as a
-// double; the way back rounds.
+// Plain loops, which the compiler turns into vectors. A float is exact as a double; the way back
+// rounds.
 inline void ToDoubles(const std::byte* in, double* out, size_t n) {
   for (size_t i = 0; i < n; ++i) out[i] = LoadOne<float>(in + i * sizeof(float));
 }

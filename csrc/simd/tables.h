@@ -29,10 +29,13 @@ struct Tables {
 
 // The families of kernels, each in its own source, which defines Fill##Name. `target` is an index
 // into Highway's dispatch tables.
-#define SPANFLOW_FAMILIES(ROW)                                                                   \
-  ROW(Arithmetic)                                                                                \
-  ROW(Rounding) ROW(Integer) ROW(Exponential) ROW(Trigonometry) ROW(Logic) ROW(Casts) ROW(Folds) \
-      ROW(Moments) ROW(Columns) ROW(Moves) ROW(Compress)
+#define SPANFLOW_FAMILIES(ROW) \
+  ROW(Arithmetic)              \
+  ROW(Rounding)                \
+  ROW(Integer)                 \
+  ROW(Exponential)             \
+  ROW(Trigonometry)            \
+  ROW(Logic) ROW(Casts) ROW(Folds) ROW(Moments) ROW(Columns) ROW(Moves) ROW(Compress)
 
 #define SPANFLOW_ROW(Name) void Fill##Name(size_t target, Tables* tables);
 SPANFLOW_FAMILIES(SPANFLOW_ROW)
