@@ -13,6 +13,15 @@ from spanflow._expression import evaluate as evaluate
 from spanflow._pipeline import Pipeline as Pipeline
 from spanflow._pipeline import aligned as aligned
 from spanflow._pipeline import read as read
+from spanflow._statistics import Stats as Stats
+from spanflow._statistics import median as median
+from spanflow._statistics import minmax as minmax
+from spanflow._statistics import nanmedian as nanmedian
+from spanflow._statistics import nanpercentile as nanpercentile
+from spanflow._statistics import nanquantile as nanquantile
+from spanflow._statistics import percentile as percentile
+from spanflow._statistics import quantile as quantile
+from spanflow._statistics import stats as stats
 
 __all__ = [
     "Array",
@@ -21,6 +30,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "Run",
+    "Stats",
     "__version__",
     "abs",
     "absolute",
@@ -29,6 +39,8 @@ __all__ = [
     "all",
     "any",
     "arange",
+    "argmax",
+    "argmin",
     "array",
     "asarray",
     "bfloat16",
@@ -42,8 +54,14 @@ __all__ = [
     "complex64",
     "complex128",
     "compute",
+    "count",
     "count_nonzero",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
     "divide",
+    "dot",
     "dtype",
     "empty",
     "equal",
@@ -62,24 +80,47 @@ __all__ = [
     "int64",
     "invert",
     "lazy",
+    "kurtosis",
     "less",
     "less_equal",
     "max",
     "maximum",
     "mean",
+    "median",
     "memory_stats",
     "min",
     "minimum",
+    "minmax",
     "multiply",
+    "nancount",
+    "nankurtosis",
+    "nanmax",
+    "nanmean",
+    "nanmedian",
+    "nanmin",
+    "nanpercentile",
+    "nanprod",
+    "nanquantile",
+    "nanskew",
+    "nanstd",
+    "nansum",
+    "nanvar",
     "negative",
+    "norm",
     "not_equal",
     "ones",
     "open",
+    "percentile",
+    "prod",
+    "ptp",
+    "quantile",
     "read",
     "save",
     "set_num_threads",
     "simd",
+    "skew",
     "sqrt",
+    "stats",
     "std",
     "subtract",
     "sum",
@@ -90,6 +131,7 @@ __all__ = [
     "uint32",
     "uint64",
     "var",
+    "vdot",
     "where",
     "zeros",
 ]
