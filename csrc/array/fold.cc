@@ -100,7 +100,8 @@ void UpdateAll(Kernels kernels, Accumulator* acc, const void* values, size_t n) 
     size_t count = items;
     // The next block is asked for while this one is worked on.
     const size_t ahead = left >= 2 * block ? simd::kSiftBytes : 0;
-    UpdatePlain(kernels, acc, kernels.sift(in, &count, ahead, sifted), count);
+    const std::byte* const numbers = kernels.sift(in, &count, ahead, sifted);
+    UpdatePlain(kernels, acc, numbers, count);
     in += items * kernels.item_bytes;
     left -= items;
   }
