@@ -168,8 +168,8 @@ Ref ReductionDoc(simd::Reduction reduction) {
       "and closed arrays, OSError for missing pages of a mapped file.",
       info.name, MoreArguments(reduction).c_str(), info.summary,
       array::KindsText(info.kinds).c_str(), ResultText(info.rule),
-      simd::IsPlace(reduction) ? "" : " or a tuple of ints",
-      NotesOn(reduction).c_str(), simd::NeedsElements(reduction) ? ", no elements" : ""));
+      simd::IsPlace(reduction) ? "" : " or a tuple of ints", NotesOn(reduction).c_str(),
+      simd::NeedsElements(reduction) ? ", no elements" : ""));
 }
 
 Ref GetDoc(PyObject* self, void*) {

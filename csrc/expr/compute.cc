@@ -146,9 +146,9 @@ class Computation::Builder {
   void AddReduction(ValueId id, const Value& value) {
     const Value& operand = graph_[value.operands[0]];
     // Places are counted in C order, which only filters keep.
-    const bool is_flat = operand.domain != kNoValue ||
-                         (value.axes == array::AllAxes(operand.shape.size()) &&
-                          !simd::IsPlace(value.node->reduction));
+    const bool is_flat =
+        operand.domain != kNoValue || (value.axes == array::AllAxes(operand.shape.size()) &&
+                                       !simd::IsPlace(value.node->reduction));
     if (is_flat) return work_.reductions.push_back(id);
     if (operand.type == NodeType::kArray) return along_.push_back({id, true, operand.source});
     along_.push_back({id, false, BetweenFor(value.operands[0])});

@@ -69,7 +69,8 @@ void CheckKind(Reduction reduction, bool some_nan) {
   using T = Lane<kKind>;
   constexpr size_t kParts = KindLane<kKind>::kLanes;
   Engine engine(7);
-  for (const size_t n : std::initializer_list<size_t>{1, 2, 3, 7, 8, 31, 64, 65, 1000, 1024, 4099, 16390}) {
+  for (const size_t n :
+       std::initializer_list<size_t>{1, 2, 3, 7, 8, 31, 64, 65, 1000, 1024, 4099, 16390}) {
     std::vector<T> lanes(n * kParts, T(0));
     for (size_t i = 0; i < n; ++i) {
       lanes[i * kParts] = SmallItem<kKind>(engine, reduction);
