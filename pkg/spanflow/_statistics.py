@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from spanflow import _core
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What stats() found; all but nulls is about the elements that are not NaN."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # takes the place of tuple.count
     nulls: int
     min: Any
     max: Any
