@@ -93,7 +93,7 @@ Status CheckExponent(const View& exponent, const RunOptions& options) {
   smallest.data = reinterpret_cast<std::byte*>(&least);
   smallest.layout.dtype = base::DType(Kind::kI64);
   const AxisSet all = AllAxes(exponent.ndim());
-  SPANFLOW_TRY(Reduce(simd::Reduction::kMin, exponent, all, 0, smallest, options));
+  SPANFLOW_TRY(Reduce(simd::Reduction::kMin, exponent, all, {}, smallest, options));
   if (least >= 0) return Status::Ok();
   return Status::Value("Integers to negative integer powers are not allowed.");
 }

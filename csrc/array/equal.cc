@@ -36,7 +36,7 @@ Result<View> AllFrom(int ndim, View equal, const RunOptions& options) {
   for (int axis = ndim; axis < equal.ndim(); ++axis) axes.set(static_cast<size_t>(axis));
   SPANFLOW_ASSIGN(View result,
                   Empty(DType(Kind::kBool), ReducedShape(equal.layout.shape, axes, false)));
-  SPANFLOW_TRY(Reduce(simd::Reduction::kAll, equal, axes, 0, result, options));
+  SPANFLOW_TRY(Reduce(simd::Reduction::kAll, equal, axes, {}, result, options));
   return result;
 }
 

@@ -31,13 +31,16 @@ struct Kernels {
   simd::SummaryFn summary = nullptr;
   size_t summarized = 0;
   simd::Accumulator* simd::Summary::*const* roles = nullptr;
+  // Takes NaN out of a block before any kernel sees it; null where it stays.
+  simd::SiftFn sift = nullptr;
+  size_t item_bytes = 0;
 
   size_t size() const { return all.size(); }
 };
 
 // The kernels for several reductions of one kind. Those that share their accumulator (sum and mean,
 // var and std) fold it only once; those that are parts of a summary come first, to be folded
-// together.
+// together. Where all of them leave NaN out, that is done once for all.
 class SharedKernels {
  public:
   using Role = simd::Accumulator* simd::Summary::*;
@@ -65,11 +68,17 @@ void UpdateAll(Kernels kernels, simd::Accumulator* acc, const void* values, size
 void MergeAll(Kernels kernels, simd::Accumulator* into, const simd::Accumulator* more);
 bool AllDone(Kernels kernels, const simd::Accumulator* acc);  // nothing can change any result
 
+// Which of the elements count: those where a bool mask, walked in the same order, is true.
+struct Sieve {
+  const LoadPlan* plan = nullptr;  // null: all of them
+  ptrdiff_t offset = 0;            // by which the addresses of the mask are moved
+};
+
 // Elements [begin, end) of the plan's walk, every address moved by `offset`, into one accumulator
 // for each kernel. With several kernels each L1-sized block is given to all of them while it is
 // hot.
 void FoldRange(const LoadPlan& plan, ptrdiff_t offset, int64_t begin, int64_t end, Kernels kernels,
-               simd::Accumulator* into);
+               simd::Accumulator* into, Sieve sieve = {});
 
 // Calls fold(t, partial) for every task in [0, tasks), spread over the runtime by `chunk` of them
 // at a time, and then, in the order of the tasks, merge(t, partial). A partial has `width`
@@ -93,6 +102,6 @@ void FoldInOrder(int64_t tasks, int64_t chunk, size_t width, const FoldOne& fold
 // All n elements of the plan's walk, after what `into` holds already. Stops early where nothing can
 // change the results any more (any, all, extremes with a NaN).
 void FoldAll(const LoadPlan& plan, int64_t n, Kernels kernels, simd::Accumulator* into,
-             const RunOptions& options);
+             const RunOptions& options, Sieve sieve = {});
 
 }  // namespace spanflow::array

@@ -22,6 +22,16 @@ AxisOrder OrderByStrides(std::span<const int64_t> shape, std::span<const int64_t
   return order;
 }
 
+AxisOrder OrderByAxes(std::span<const int64_t> shape) {
+  AxisOrder order;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 1) continue;
+    order.axis[order.count] = static_cast<int>(i);
+    order.flipped[order.count++] = false;
+  }
+  return order;
+}
+
 void MakeWalk(std::byte* data, std::span<const int64_t> shape, std::span<const int64_t> strides,
               const AxisOrder& order, Walk* walk) {
   int count = 0;

@@ -30,6 +30,9 @@ struct AxisOrder {
 // The order in which `strides` fall: the smallest step is innermost, and no step is negative.
 AxisOrder OrderByStrides(std::span<const int64_t> shape, std::span<const int64_t> strides);
 
+// C order, whatever the strides.
+AxisOrder OrderByAxes(std::span<const int64_t> shape);
+
 // One operand in a given order, its axes merged where they continue each other.
 struct Walk {
   std::byte* data;  // the first element visited

@@ -197,11 +197,14 @@ Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operands) {
   return OpTypes{kind, compute, KernelResult(op, kind)};
 }
 
+Status CheckKinds(const char* name, simd::KindSet kinds, Kind operand) {
+  if (base::IsNumeric(operand) && simd::Contains(kinds, ComputeKind(operand))) return Status::Ok();
+  return NotDefined(name, kinds, operand, "");
+}
+
 Result<Kind> ResolveReduction(simd::Reduction reduction, Kind operand) {
   const simd::ReductionInfo& info = simd::InfoOf(reduction);
-  if (!base::IsNumeric(operand) || !simd::Contains(info.kinds, ComputeKind(operand))) {
-    return NotDefined(info.name, info.kinds, operand, "");
-  }
+  SPANFLOW_TRY(CheckKinds(info.name, info.kinds, operand));
   return simd::ResultKind(reduction, operand);
 }
 

@@ -57,6 +57,10 @@ base::Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operan
 // The dtype of a reduction's new result array.
 base::Result<base::Kind> ResolveReduction(simd::Reduction reduction, base::Kind operand);
 
+// A TypeError, which names both, for an operand of a kind that `kinds` has not; f16 and bf16 count
+// as f32.
+base::Status CheckKinds(const char* name, simd::KindSet kinds, base::Kind operand);
+
 // "bool, integers, floats": for people.
 std::string KindsText(simd::KindSet kinds);
 

@@ -1,15 +1,18 @@
 #include "array/reduce.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include "array/copy.h"
 #include "array/create.h"
+#include "array/elementwise.h"
 #include "array/fold.h"
 #include "array/iterate.h"
 #include "array/loader.h"
 #include "array/overlap.h"
+#include "array/precise_sum.h"
 #include "array/promote.h"
 #include "array/reduce_axes.h"
 
@@ -40,8 +43,10 @@ Status CheckOutput(const View& out) {
 
 // Without an element there is no smallest one.
 Status CheckIdentity(Reduction reduction, int64_t count) {
-  if (count > 0 || (reduction != Reduction::kMin && reduction != Reduction::kMax)) {
-    return Status::Ok();
+  if (count > 0 || !simd::NeedsElements(reduction)) return Status::Ok();
+  if (simd::IsPlace(reduction)) {
+    return Status::Value(std::string("attempt to get ") + simd::InfoOf(reduction).name +
+                         " of an empty sequence");
   }
   return Status::Value(std::string("zero-size array to reduction operation ") +
                        simd::InfoOf(reduction).name + " which has no identity");
@@ -70,8 +75,13 @@ void FinishOne(Reduction reduction, Kind kind, const Accumulator& acc, double dd
   StoreOne(value, simd::ResultKind(reduction, compute), out);
 }
 
-void PlanAll(const View& in, LoadPlan* load) {
-  const AxisOrder order = OrderByStrides(Spanned(in.layout.shape), Spanned(in.layout.strides));
+// Places are counted in C order; everything else is read as it lies in memory.
+AxisOrder OrderOf(const View& in, bool in_order) {
+  const std::span<const int64_t> shape = Spanned(in.layout.shape);
+  return in_order ? OrderByAxes(shape) : OrderByStrides(shape, Spanned(in.layout.strides));
+}
+
+void PlanAll(const View& in, const AxisOrder& order, LoadPlan* load) {
   MakeWalk(in.data, Spanned(in.layout.shape), Spanned(in.layout.strides), order, &load->walk);
   load->Make(in.dtype(), ComputeKind(in.dtype().kind()));
 }
@@ -88,13 +98,16 @@ Status CheckMany(std::span<const Reduction> reductions, Kind kind, size_t accumu
 }
 
 // Sorts the axes into kept and reduced ones; false when the kept ones are not the output's.
-bool SortAxes(const View& in, const AxisSet& reduced, const View& out, AxesTask* task) {
+// `where` has the strides of the mask seen with the shape of `in`.
+bool SortAxes(const View& in, const AxisSet& reduced, const base::Dims& where, const View& out,
+              AxesTask* task) {
   int o = 0;
   const base::Layout& to = out.layout;
   for (int i = 0; i < in.ndim(); ++i) {
     const int64_t extent = in.layout.shape[i];
     if (reduced[static_cast<size_t>(i)]) {
       task->reduced_shape[task->reduced] = extent;
+      task->reduced_where_strides[task->reduced] = where[i];
       task->reduced_strides[task->reduced++] = in.layout.strides[i];
       continue;
     }
@@ -102,6 +115,7 @@ bool SortAxes(const View& in, const AxisSet& reduced, const View& out, AxesTask*
     while (o < to.ndim() && to.shape[o] == 1) ++o;
     if (o == to.ndim() || to.shape[o] != extent) return false;
     task->kept_shape[task->kept] = extent;
+    task->kept_where_strides[task->kept] = where[i];
     task->kept_strides[task->kept] = in.layout.strides[i];
     task->out_strides[task->kept++] = to.strides[o++];
   }
@@ -122,32 +136,111 @@ Status ReduceNothing(Reduction reduction, Kind kind, double ddof, const View& ou
   return Fill(out, item, options);
 }
 
-Status ReduceInto(Reduction reduction, const View& in, double ddof, const View& out, AxesTask* task,
+// All elements, or those where the mask is true, into one result.
+void ReduceToOne(Reduction reduction, const View& in, const ReduceHow& how,
+                 const base::Dims& where_strides, const View& out, const RunOptions& options) {
+  const Kind kind = in.dtype().kind();
+  const AxisOrder order = OrderOf(in, simd::IsPlace(reduction));
+  LoadPlan load, mask;
+  PlanAll(in, order, &load);
+  Sieve sieve;
+  if (how.where != nullptr) {
+    MakeWalk(how.where->data, Spanned(in.layout.shape), Spanned(where_strides), order, &mask.walk);
+    mask.Make(how.where->dtype(), Kind::kBool);
+    sieve.plan = &mask;
+  }
+  const simd::ReductionKernel kernel = simd::FindReduction(reduction, ComputeKind(kind));
+  Accumulator acc;
+  kernel.init(&acc);
+  FoldAll(load, in.size(), {{&kernel, 1}}, &acc, options, sieve);
+  FinishOne(reduction, kind, acc, how.ddof, out);
+}
+
+Status ReduceInto(Reduction reduction, const View& in, const AxisSet& reduced, const ReduceHow& how,
+                  const base::Dims& where_strides, const View& out, AxesTask* task,
                   const RunOptions& options) {
   const Kind kind = in.dtype().kind(), compute = ComputeKind(kind);
+  // Sums of integers are exact as they are.
+  if (how.precise && (base::IsFloat(kind) || base::IsComplex(kind))) {
+    return PreciseSum(in, reduced, out, options);
+  }
   if (out.size() == 0) return Status::Ok();
-  if (in.size() == 0) return ReduceNothing(reduction, kind, ddof, out, options);
+  if (in.size() == 0) return ReduceNothing(reduction, kind, how.ddof, out, options);
   if (out.size() == 1) {
-    LoadPlan load;
-    PlanAll(in, &load);
-    const simd::ReductionKernel kernel = simd::FindReduction(reduction, compute);
-    Accumulator acc;
-    kernel.init(&acc);
-    FoldAll(load, in.size(), {{&kernel, 1}}, &acc, options);
-    FinishOne(reduction, kind, acc, ddof, out);
+    ReduceToOne(reduction, in, how, where_strides, out, options);
     return Status::Ok();
   }
   task->kernel = simd::FindReduction(reduction, compute);
   task->column = simd::FindColumnReduction(reduction, compute);
   task->compute = compute;
   task->result = simd::ResultKind(reduction, compute);
-  task->ddof = ddof;
+  task->ddof = how.ddof;
+  task->in_order = simd::IsPlace(reduction);
   task->in_type = &in.dtype();
   task->in = in.data;
   task->out_type = &out.dtype();
   task->out = out.data;
+  if (how.where != nullptr) {
+    task->where_type = &how.where->dtype();
+    task->where = how.where->data;
+  }
   ReduceAxes(*task, options);
   return Status::Ok();
+}
+
+Status CheckPrecise(Reduction reduction, const ReduceHow& how) {
+  if (!how.precise) return Status::Ok();
+  if (reduction != Reduction::kSum) {
+    return Status::Type(std::string(simd::InfoOf(reduction).name) + "() cannot be precise");
+  }
+  return how.where == nullptr ? Status::Ok()
+                              : Status::Type("sum(): precise does not go with where");
+}
+
+Status CheckWhere(Reduction reduction, const View& in, const ReduceHow& how, base::Dims* strides) {
+  if (how.where == nullptr) {
+    strides->resize(in.ndim());
+    return Status::Ok();
+  }
+  const std::string name = simd::InfoOf(reduction).name;
+  if (simd::NeedsElements(reduction) && how.initial == nullptr) {
+    return Status::Value("reduction operation '" + name +
+                         "' does not have an identity, so to use a where mask one has to specify "
+                         "'initial'");
+  }
+  if (how.where->dtype().kind() != Kind::kBool) {
+    return Status::Type(name + "(): where has dtype bool, " + how.where->dtype().ToString() +
+                        " was given");
+  }
+  if (!BroadcastStrides(how.where->layout, in.layout.shape, strides)) {
+    return Status::Value(name + "(): where has shape " + base::ToString(how.where->layout.shape) +
+                         ", which does not broadcast to " + base::ToString(in.layout.shape));
+  }
+  return Status::Ok();
+}
+
+// The operation by which an initial value joins a result; only some have one.
+base::Result<simd::Op> JoinedBy(Reduction reduction) {
+  switch (reduction) {
+    case Reduction::kSum:
+    case Reduction::kNanSum:
+      return simd::Op::kAdd;
+    case Reduction::kProd:
+    case Reduction::kNanProd:
+      return simd::Op::kMultiply;
+    case Reduction::kMin:
+      return simd::Op::kMinimum;
+    case Reduction::kMax:
+      return simd::Op::kMaximum;
+    default:
+      return Status::Type(std::string(simd::InfoOf(reduction).name) + "() takes no initial value");
+  }
+}
+
+Status Join(Reduction reduction, const View& initial, const View& out, const RunOptions& options) {
+  SPANFLOW_ASSIGN(const simd::Op op, JoinedBy(reduction));
+  const View* const operands[] = {&out, &initial};
+  return Elementwise(op, operands, ComputeKind(out.dtype().kind()), out, options);
 }
 
 }  // namespace
@@ -169,29 +262,39 @@ base::Dims ReducedShape(const base::Dims& shape, const AxisSet& reduced, bool ke
   return result;
 }
 
-Status Reduce(Reduction reduction, const View& in, const AxisSet& reduced, double ddof,
+bool TakesInitial(Reduction reduction) { return JoinedBy(reduction).ok(); }
+
+Status Reduce(Reduction reduction, const View& in, const AxisSet& reduced, const ReduceHow& how,
               const View& out, const RunOptions& options) {
   SPANFLOW_TRY(CheckReduction(reduction, in.dtype()));
   SPANFLOW_TRY(CheckOutput(out));
+  if (how.initial != nullptr) SPANFLOW_TRY(JoinedBy(reduction).TakeStatus());
+  SPANFLOW_TRY(CheckPrecise(reduction, how));
+  base::Dims where_strides;
+  SPANFLOW_TRY(CheckWhere(reduction, in, how, &where_strides));
   AxesTask task;
-  if (!SortAxes(in, reduced, out, &task)) {
+  if (!SortAxes(in, reduced, where_strides, out, &task)) {
     return Status::Value("the output has shape " + base::ToString(out.layout.shape) +
                          ", the reduction gives shape " +
                          base::ToString(ReducedShape(in.layout.shape, reduced, false)));
   }
   int64_t count = 1;
   for (int i = 0; i < task.reduced; ++i) count *= task.reduced_shape[i];
-  SPANFLOW_TRY(CheckIdentity(reduction, count));
+  if (how.initial == nullptr) SPANFLOW_TRY(CheckIdentity(reduction, count));
   RunScope scope;
   SPANFLOW_TRY(scope.Add(in));
   SPANFLOW_TRY(scope.Add(out));
+  if (how.where != nullptr) SPANFLOW_TRY(scope.Add(*how.where));
+  const bool overlaps =
+      MayShareMemory(in, out) || (how.where != nullptr && MayShareMemory(*how.where, out));
   // One result is written after everything has been read; several are not.
-  if (out.size() > 1 && MayShareMemory(in, out)) {
+  if (out.size() > 1 && overlaps) {
     SPANFLOW_ASSIGN(const View apart, Empty(out.dtype(), out.layout.shape));
-    SPANFLOW_TRY(Reduce(reduction, in, reduced, ddof, apart, options));
+    SPANFLOW_TRY(Reduce(reduction, in, reduced, how, apart, options));
     SPANFLOW_TRY(Copy(apart, out, options));
   } else {
-    SPANFLOW_TRY(ReduceInto(reduction, in, ddof, out, &task, options));
+    SPANFLOW_TRY(ReduceInto(reduction, in, reduced, how, where_strides, out, &task, options));
+    if (how.initial != nullptr) SPANFLOW_TRY(Join(reduction, *how.initial, out, options));
   }
   return scope.Finish();
 }
@@ -216,7 +319,7 @@ Status Accumulate(std::span<const Reduction> reductions, const View& in,
   Accumulator partial[simd::kNumReductions];
   for (size_t k = 0; k < shared.size(); ++k) shared[k].init(&partial[k]);
   LoadPlan load;
-  PlanAll(in, &load);
+  PlanAll(in, OrderOf(in, std::ranges::any_of(reductions, simd::IsPlace)), &load);
   FoldAll(load, in.size(), shared.All(), partial, options);
   for (size_t i = 0; i < reductions.size(); ++i) {
     const size_t k = shared.PlaceOf(reductions[i]);

@@ -27,11 +27,21 @@ AxisSet AllAxes(int ndim);
 // The shape of a result: `shape` without the reduced axes, or with 1 in their place.
 base::Dims ReducedShape(const base::Dims& shape, const AxisSet& reduced, bool keepdims);
 
+struct ReduceHow {
+  double ddof = 0;                // see simd::TakesDdof
+  const View* where = nullptr;    // bool, broadcasts to the operand: which elements count
+  bool precise = false;           // sums only: the exact sum, rounded once
+  const View* initial = nullptr;  // one element, of the result's kind, that counts beside them
+};
+
+// Whether an initial value can join the results; elsewhere it is a TypeError.
+bool TakesInitial(simd::Reduction reduction);
+
 // Reduces the axes in `reduced`. `out` has the kept axes in their order (further axes of size 1
 // do not matter, so keepdims is the caller's choice), any numeric dtype and any layout; it may
-// overlap the input. `ddof` counts for var and std only.
-base::Status Reduce(simd::Reduction reduction, const View& in, const AxisSet& reduced, double ddof,
-                    const View& out, const RunOptions& options = {});
+// overlap the input.
+base::Status Reduce(simd::Reduction reduction, const View& in, const AxisSet& reduced,
+                    const ReduceHow& how, const View& out, const RunOptions& options = {});
 
 // Several reductions of all elements in one pass over memory. `outs` are arrays of one element.
 base::Status ReduceMany(std::span<const simd::Reduction> reductions, const View& in, double ddof,

@@ -21,6 +21,12 @@ constexpr int64_t kMinRows = 64;
 // Columns of a stripe that is folded where it lies. The column kernels choose the order of memory
 // within it.
 constexpr int64_t kWideStripe = 16 << 10;
+// Where neighbouring results lie closer together than the elements of one, so many results are
+// folded side by side, so many elements of each at a time: their cache lines serve all of them.
+constexpr int64_t kSideBySide = 16;
+constexpr int64_t kSlice = 256;
+// Short rows form groups of about so many bytes, whose results are stored together.
+constexpr int64_t kGroupBytes = 16 << 10;
 
 // Memory aligned for any kernel.
 struct Buffer {
@@ -59,8 +65,9 @@ struct Plan {
         columns(Product(t.kept_shape, t.kept)),
         rows(Product(t.reduced_shape, t.reduced)),
         kept_order(OrderByStrides(Span(t.kept_shape, t.kept), Span(t.kept_strides, t.kept))),
-        reduced_order(
-            OrderByStrides(Span(t.reduced_shape, t.reduced), Span(t.reduced_strides, t.reduced))) {
+        reduced_order(t.in_order ? OrderByAxes(Span(t.reduced_shape, t.reduced))
+                                 : OrderByStrides(Span(t.reduced_shape, t.reduced),
+                                                  Span(t.reduced_strides, t.reduced))) {
     const auto shape = Span(t.kept_shape, t.kept);
     MakeWalk(t.in, shape, Span(t.kept_strides, t.kept), kept_order, &kept);
     MakeWalk(t.out, shape, Span(t.out_strides, t.kept), kept_order, &store.walk);
@@ -76,77 +83,134 @@ struct Plan {
 // By rows: every result has an accumulator, or one for each grain of a long row.
 class RowMethod {
  public:
-  explicit RowMethod(const Plan& plan) : plan_(plan), kernels_{{&plan.task.kernel, 1}} {
+  explicit RowMethod(const Plan& plan)
+      : plan_(plan),
+        kernels_{{&plan.task.kernel, 1}},
+        side_by_side_(plan.reduced.step() > plan.kept.step()),
+        group_(GroupFor(plan)) {
+    const AxesTask& task = plan.task;
     load_.walk = plan.reduced;
-    load_.Make(*plan.task.in_type, plan.task.compute);
+    load_.Make(*task.in_type, task.compute);
+    if (task.where_type == nullptr) return;
+    const auto kept = Span(task.kept_shape, task.kept);
+    const auto reduced = Span(task.reduced_shape, task.reduced);
+    MakeWalk(task.where, kept, Span(task.kept_where_strides, task.kept), plan.kept_order,
+             &kept_where_);
+    MakeWalk(task.where, reduced, Span(task.reduced_where_strides, task.reduced),
+             plan.reduced_order, &where_.walk);
+    where_.Make(*task.where_type, base::Kind::kBool);
   }
 
   void Run(const RunOptions& options) {
     if (plan_.rows > kGrain) return RunLong(options);
     const int64_t row_bytes = plan_.rows * plan_.task.in_type->itemsize();
-    const int64_t grain = std::max<int64_t>(kChunkBytes / row_bytes, 1);
-    const auto body = [this](int64_t begin, int64_t end) { FoldRows(begin, end); };
-    if (plan_.bytes() <= kChunkBytes) return body(0, plan_.columns);
-    runtime::ParallelFor(plan_.columns, grain, body, options.threads);
+    const int64_t chunk = std::max<int64_t>(kChunkBytes / (row_bytes * group_), 1);
+    const auto body = [this](int64_t begin, int64_t end) { FoldGroups(begin, end); };
+    if (plan_.bytes() <= kChunkBytes) return body(0, groups());
+    runtime::ParallelFor(groups(), chunk, body, options.threads);
   }
 
  private:
-  // Results [begin, end), each folded in one go.
-  void FoldRows(int64_t begin, int64_t end) const {
-    Scratch scratch;
-    Storer storer;
-    storer.Start(&plan_.store, &scratch, begin);
-    Cursor row;
-    row.Start(&plan_.kept, begin);
-    while (begin < end) {
-      const int64_t n = storer.Prefer(
-          std::min(end - begin, kRegisterBytes / std::max<int64_t>(plan_.result_size(), 16)));
-      auto* out = static_cast<std::byte*>(storer.Begin(n));
-      for (int64_t i = 0; i < n; ++i, row.Advance(1), out += plan_.result_size()) {
-        Accumulator acc;
-        plan_.task.kernel.init(&acc);
-        if (load_.in_place && load_.walk.single_run()) {
-          const std::byte* first = row.pointer() + (plan_.reduced.data - plan_.task.in);
-          plan_.task.kernel.update(&acc, first, static_cast<size_t>(plan_.rows));
-        } else {
-          FoldRange(load_, row.pointer() - plan_.task.in, 0, plan_.rows, kernels_, &acc);
-        }
-        plan_.task.kernel.finish(&acc, plan_.task.ddof, out);
-      }
-      storer.End(n);
-      begin += n;
+  int64_t GroupFor(const Plan& plan) const {
+    const int64_t row_bytes = plan.rows * plan.task.in_type->itemsize();
+    const int64_t fit = side_by_side_ ? kSideBySide : kGroupBytes / row_bytes;
+    return std::min(std::clamp<int64_t>(fit, 1, kSideBySide), plan.columns);
+  }
+  int64_t groups() const { return (plan_.columns + group_ - 1) / group_; }
+  int64_t GroupSize(int64_t group) const {
+    return std::min(group_, plan_.columns - group * group_);
+  }
+
+  // Elements [begin, end) of each of the results of a group.
+  void FoldGroup(int64_t group, int64_t begin, int64_t end, Accumulator* acc) const {
+    const int64_t count = GroupSize(group);
+    Cursor row, row_where;
+    ptrdiff_t offset[kSideBySide];
+    Sieve sieve[kSideBySide];
+    row.Start(&plan_.kept, group * group_);
+    if (sifts()) row_where.Start(&kept_where_, group * group_);
+    for (int64_t i = 0; i < count; ++i) {
+      plan_.task.kernel.init(&acc[i]);
+      offset[i] = row.pointer() - plan_.task.in;
+      row.Advance(1);
+      if (!sifts()) continue;
+      sieve[i] = {&where_, row_where.pointer() - plan_.task.where};
+      row_where.Advance(1);
+    }
+    const int64_t slice = side_by_side_ ? kSlice : end - begin;
+    for (int64_t first = begin; first < end; first += slice) {
+      const int64_t last = std::min(first + slice, end);
+      for (int64_t i = 0; i < count; ++i) FoldSlice(offset[i], first, last, sieve[i], &acc[i]);
     }
   }
 
-  // Rows of several grains: all grains of all rows are tasks, merged in order.
+  void FoldSlice(ptrdiff_t offset, int64_t first, int64_t last, Sieve sieve,
+                 Accumulator* acc) const {
+    if (load_.in_place && load_.walk.single_run() && !sifts()) {
+      const std::byte* in = plan_.reduced.data + offset + first * plan_.reduced.step();
+      plan_.task.kernel.update(acc, in, static_cast<size_t>(last - first));
+    } else {
+      FoldRange(load_, offset, first, last, kernels_, acc, sieve);
+    }
+  }
+
+  // Groups [begin, end) of results, each folded in one go.
+  void FoldGroups(int64_t begin, int64_t end) const {
+    Scratch scratch;
+    Storer storer;
+    storer.Start(&plan_.store, &scratch, begin * group_);
+    Accumulator acc[kSideBySide];
+    for (int64_t group = begin; group < end; ++group) {
+      FoldGroup(group, 0, plan_.rows, acc);
+      Finish(acc, GroupSize(group), &storer);
+    }
+  }
+
+  void Finish(const Accumulator* acc, int64_t count, Storer* storer) const {
+    while (count > 0) {
+      const int64_t n = storer->Prefer(count);
+      auto* out = static_cast<std::byte*>(storer->Begin(n));
+      for (int64_t i = 0; i < n; ++i, ++acc, out += plan_.result_size()) {
+        plan_.task.kernel.finish(acc, plan_.task.ddof, out);
+      }
+      storer->End(n);
+      count -= n;
+    }
+  }
+
+  // Rows of several grains: all grains of all groups are tasks, merged in order.
   void RunLong(const RunOptions& options) {
     const int64_t grains = (plan_.rows + kGrain - 1) / kGrain;
     const simd::ReductionKernel& kernel = plan_.task.kernel;
     const auto fold = [&](int64_t t, Accumulator* partial) {
-      Cursor row;
-      row.Start(&plan_.kept, t / grains);
       const int64_t first = t % grains * kGrain;
-      kernel.init(partial);
-      FoldRange(load_, row.pointer() - plan_.task.in, first, std::min(first + kGrain, plan_.rows),
-                kernels_, partial);
+      FoldGroup(t / grains, first, std::min(first + kGrain, plan_.rows), partial);
     };
     Scratch scratch;
     Storer storer;
     storer.Start(&plan_.store, &scratch, 0);
-    Accumulator row;
+    Accumulator acc[kSideBySide];
     const auto merge = [&](int64_t t, const Accumulator* partial) {
-      if (t % grains == 0) kernel.init(&row);
-      kernel.merge(&row, partial);
-      if (t % grains != grains - 1) return;
-      kernel.finish(&row, plan_.task.ddof, storer.Begin(1));
-      storer.End(1);
+      const int64_t count = GroupSize(t / grains);
+      for (int64_t i = 0; i < count; ++i) {
+        if (t % grains == 0) kernel.init(&acc[i]);
+        kernel.merge(&acc[i], &partial[i]);
+      }
+      if (t % grains == grains - 1) Finish(acc, count, &storer);
     };
-    FoldInOrder(plan_.columns * grains, 4, 1, fold, merge, options);
+    const int64_t chunk = side_by_side_ ? 1 : 4;
+    FoldInOrder(groups() * grains, chunk, static_cast<size_t>(group_), fold, merge, options);
   }
+
+  bool sifts() const { return plan_.task.where_type != nullptr; }
 
   const Plan& plan_;
   Kernels kernels_;
+  bool side_by_side_;
+  int64_t group_;  // results that are folded side by side
   LoadPlan load_;
+  LoadPlan where_;   // the mask, over the elements of one result
+  Walk kept_where_;  // the mask, over the results
 };
 
 // By columns: stripes of neighbouring results are folded row by row. Long columns are cut into
@@ -347,6 +411,7 @@ class ColumnMethod {
 
 bool RowsAreBetter(const Plan& plan) {
   if (plan.task.column.update == nullptr || plan.columns == 1) return true;
+  if (plan.task.where_type != nullptr) return true;
   return plan.reduced.step() < plan.kept.step() && plan.rows > 1 &&
          (plan.reduced.run() >= kShortRow || plan.columns < kShortRow);
 }

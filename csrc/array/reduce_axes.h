@@ -23,19 +23,24 @@ struct AxesTask {
   base::Kind compute;         // of the operand
   base::Kind result;          // what the kernels write
   double ddof;
+  bool in_order = false;  // the elements of a result are wanted in C order (places)
 
   const base::DType* in_type;
   std::byte* in;
   const base::DType* out_type;
   std::byte* out;
+  const base::DType* where_type = nullptr;  // of the mask; null: every element counts
+  std::byte* where = nullptr;
 
   int kept = 0;  // axes
   int64_t kept_shape[base::kMaxDims];
   int64_t kept_strides[base::kMaxDims];  // of the input
   int64_t out_strides[base::kMaxDims];
+  int64_t kept_where_strides[base::kMaxDims];
   int reduced = 0;  // axes
   int64_t reduced_shape[base::kMaxDims];
   int64_t reduced_strides[base::kMaxDims];
+  int64_t reduced_where_strides[base::kMaxDims];
 };
 
 void ReduceAxes(const AxesTask& task, const RunOptions& options);

@@ -245,11 +245,19 @@ Ref Exit(PyObject* object, PyObject*) { return Close(object, nullptr); }
 
 template <simd::Reduction kReduction>
 Ref ReduceMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<4> kSignature(simd::InfoOf(kReduction).name,
-                                                 {"axis", "out", "keepdims", "ddof"}, 1, 0);
-  const auto [axis, out, keepdims, ddof] = kSignature.Parse(args, nargs, kwnames);
+  static constexpr capi::Signature<8> kSignature(simd::InfoOf(kReduction).name,
+                                                 ReductionCall::kNames, 1, 0);
+  const auto [axis, out, keepdims, ddof, correction, where, initial, precise] =
+      kSignature.Parse(args, nargs, kwnames);
   return ApplyReduction(AsArray(object)->state, kReduction, object,
-                        ReductionCall::From(axis, out, keepdims, ddof));
+                        {axis, out, keepdims, ddof, correction, where, initial, precise});
+}
+
+template <simd::Scan kScan>
+Ref ScanMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<2> kSignature(simd::InfoOf(kScan).name, {"axis", "out"}, 1, 0);
+  const auto [axis, out] = kSignature.Parse(args, nargs, kwnames);
+  return ApplyScan(AsArray(object)->state, kScan, object, axis, out);
 }
 
 Ref ClipMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -273,11 +281,13 @@ Ref Reduce(PyObject* object, PyObject*) {
 
 #define FAST(function) capi::Method<&function>(), METH_FASTCALL | METH_KEYWORDS
 #define POSITIONAL(function) capi::Method<&function>(), METH_FASTCALL
-#define REDUCTION(Name, name)                                                                      \
-  {                                                                                                \
-    name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(), METH_FASTCALL | METH_KEYWORDS,  \
-        name                                                                                       \
-        "($self, /, axis=None, *, out=None, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "." \
+#define REDUCTION(Name, name)                                                                     \
+  {                                                                                               \
+    name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(), METH_FASTCALL | METH_KEYWORDS, \
+        name                                                                                      \
+        "($self, /, axis=None, *, out=None, keepdims=False, ddof=0, correction=0, "               \
+        "where=True, initial=None, precise=False)\n--\n\n"                                        \
+        "See spanflow." name "."                                                                  \
   }
 
 }  // namespace
@@ -375,8 +385,13 @@ PyMethodDef array_methods[] = {
     {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
     {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
 #define SPANFLOW_ROW(Name, name, ...) REDUCTION(Name, name),
-    SPANFLOW_REDUCTIONS(SPANFLOW_ROW)
+    SPANFLOW_PLAIN_REDUCTIONS(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
-        {nullptr, nullptr, 0, nullptr}};
+#define SPANFLOW_ROW(Name, name, ...)           \
+  {name, FAST(ScanMethod<simd::Scan::k##Name>), \
+   name "($self, /, axis=None, *, out=None)\n--\n\nSee spanflow." name "."},
+        SPANFLOW_SCANS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+            {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

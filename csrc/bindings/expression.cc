@@ -185,7 +185,7 @@ Ref ReduceMethod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObje
   const auto [axis, keepdims, ddof] =
       kSignature.ParseAs(simd::InfoOf(kReduction).name, args, nargs, kwnames);
   return LazyReduction(AsExpression(self)->state, kReduction, self,
-                       ReductionCall::From(axis, nullptr, keepdims, ddof));
+                       {axis, nullptr, keepdims, ddof});
 }
 
 Ref AsType(PyObject* self, PyObject* object) {
@@ -436,7 +436,7 @@ PyMethodDef methods[] = {
 #define SPANFLOW_ROW(Name, name, ...)                                                            \
   {name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(), METH_FASTCALL | METH_KEYWORDS, \
    name "($self, /, axis=None, *, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "."},
-    SPANFLOW_REDUCTIONS(SPANFLOW_ROW)
+    SPANFLOW_PLAIN_REDUCTIONS(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
         {"compute", capi::Method<&ComputeMethod>(), METH_FASTCALL | METH_KEYWORDS,
          "compute($self, /, out=None, *, columns=None, threads=None)\n--\n\n"
@@ -542,7 +542,11 @@ Ref LazyReduction(ModuleState* state, simd::Reduction reduction, PyObject* objec
     Raise(PyExc_TypeError, "%s() of an expression takes no out; use .compute(out=...) at the end",
           simd::InfoOf(reduction).name);
   }
-  expr::ReduceOptions options{{}, call.keepdims, call.ddof};
+  if (capi::Given(call.where) || capi::Given(call.initial) || capi::Given(call.precise)) {
+    Raise(PyExc_TypeError, "%s() of an expression takes no where, initial and precise",
+          simd::InfoOf(reduction).name);
+  }
+  expr::ReduceOptions options{{}, call.KeepsDims(), call.Ddof()};
   if (capi::Given(call.axis)) {
     const base::Dims axes = ShapeFromObject(call.axis);
     options.axes.emplace(axes.begin(), axes.end());

@@ -304,10 +304,14 @@ Ref ApplyOperator(ModuleState* state, simd::Op op, std::span<PyObject* const> op
   return ApplyOperation(state, op, operands, out);
 }
 
-ReductionCall ReductionCall::From(PyObject* axis, PyObject* out, PyObject* keepdims,
-                                  PyObject* ddof) {
-  return {axis, out, keepdims != nullptr && capi::Truth(keepdims),
-          ddof != nullptr ? capi::Double(ddof) : 0};
+bool ReductionCall::KeepsDims() const { return keepdims != nullptr && capi::Truth(keepdims); }
+
+double ReductionCall::Ddof() const {
+  if (capi::Given(ddof) && capi::Given(correction)) {
+    Raise(PyExc_ValueError, "ddof and correction can't be provided simultaneously.");
+  }
+  PyObject* const given = capi::Given(ddof) ? ddof : correction;
+  return capi::Given(given) ? capi::Double(given) : 0;
 }
 
 array::AxisSet AxesFromObject(PyObject* axis, int ndim) {
@@ -324,6 +328,44 @@ array::AxisSet AxesFromObject(PyObject* axis, int ndim) {
   return axes;
 }
 
+namespace {
+
+// The axes of a reduction: places are those along one axis, or of all elements.
+array::AxisSet AxesOf(simd::Reduction reduction, PyObject* axis, int ndim) {
+  if (simd::IsPlace(reduction) && capi::Given(axis) && !PyIndex_Check(axis)) {
+    Raise(PyExc_TypeError, "'%.200s' object cannot be interpreted as an integer",
+          Py_TYPE(axis)->tp_name);
+  }
+  return AxesFromObject(axis, ndim);
+}
+
+// A view of one number of kind `kind`, whose bytes are `item`.
+View ViewOfItem(Kind kind, std::byte* item) {
+  View view;
+  view.data = item;
+  view.layout.dtype = DType(kind);
+  return view;
+}
+
+}  // namespace
+
+Ref ResultArray(ModuleState* state, const char* name, Kind kind, const base::Dims& shape,
+                PyObject* out) {
+  if (!capi::Given(out)) return NewArray(state, capi::Take(array::Empty(DType(kind), shape)));
+  Ref target = OutArray(state, out);
+  const View& view = AsArray(target.get())->view;
+  CheckOut(name, view, kind);
+  if (view.layout.shape == shape) return target;
+  Raise(PyExc_ValueError, "%s(): out has shape %s, but the result has shape %s", name,
+        base::ToString(view.layout.shape).c_str(), base::ToString(shape).c_str());
+}
+
+Ref ResultObject(const Ref& result, PyObject* out) {
+  if (capi::Given(out)) return Ref::Borrow(out);
+  const View& view = AsArray(result.get())->view;
+  return view.ndim() == 0 ? ItemToObject(view.dtype(), view.data) : Ref::Borrow(result.get());
+}
+
 Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* object,
                    const ReductionCall& call) {
   if (IsExpression(state, object)) return LazyReduction(state, reduction, object, call);
@@ -333,34 +375,34 @@ Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* obje
   const char* name = simd::InfoOf(reduction).name;
   RequireNumeric(view.dtype(), name);
   const Kind kind = capi::Take(array::ResolveReduction(reduction, view.dtype().kind()));
-  const array::AxisSet axes = AxesFromObject(call.axis, view.ndim());
-  const base::Dims shape = array::ReducedShape(view.layout.shape, axes, call.keepdims);
+  const array::AxisSet axes = AxesOf(reduction, call.axis, view.ndim());
+  const base::Dims shape = array::ReducedShape(view.layout.shape, axes, call.KeepsDims());
+  array::ReduceHow how;
+  how.ddof = call.Ddof();
+  how.precise = call.precise != nullptr && capi::Truth(call.precise);
+  Ref where;
+  if (capi::Given(call.where)) {
+    where = AsArrayObject(state, call.where, nullptr, nullptr);
+    CheckOpen(AsArray(where.get()));
+    how.where = &AsArray(where.get())->view;
+  }
+  std::byte initial_item[16], result_item[16];
+  const View initial = ViewOfItem(kind, initial_item);
+  if (capi::Given(call.initial)) {
+    ObjectToItem(initial.dtype(), call.initial, initial_item);
+    how.initial = &initial;
+  }
   const auto run = [&](const View& out) {
     capi::Check(RunDetached(view.layout.nbytes(),
-                            [&] { return array::Reduce(reduction, view, axes, call.ddof, out); }));
+                            [&] { return array::Reduce(reduction, view, axes, how, out); }));
   };
-  if (call.out == nullptr || call.out == Py_None) {
-    if (shape.empty()) {  // one number needs no array
-      std::byte item[16];
-      View out;
-      out.data = item;
-      out.layout.dtype = DType(kind);
-      run(out);
-      return ItemToObject(out.dtype(), item);
-    }
-    View out = capi::Take(array::Empty(DType(kind), shape));
-    run(out);
-    return NewArray(state, std::move(out));
+  if (!capi::Given(call.out) && shape.empty()) {  // one number needs no array
+    run(ViewOfItem(kind, result_item));
+    return ItemToObject(DType(kind), result_item);
   }
-  const Ref target = OutArray(state, call.out);
-  const View& out = AsArray(target.get())->view;
-  CheckOut(name, out, kind);
-  if (!(out.layout.shape == shape)) {
-    Raise(PyExc_ValueError, "%s(): out has shape %s, but the result has shape %s", name,
-          base::ToString(out.layout.shape).c_str(), base::ToString(shape).c_str());
-  }
-  run(out);
-  return Ref::Borrow(call.out);
+  const Ref result = ResultArray(state, name, kind, shape, call.out);
+  run(AsArray(result.get())->view);
+  return ResultObject(result, call.out);
 }
 
 }  // namespace spanflow::bindings

@@ -7,6 +7,7 @@
 // not fit the arrays' dtype).
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "array/reduce.h"
@@ -39,14 +40,22 @@ capi::Ref ApplyOperation(ModuleState* state, simd::Op op, std::span<PyObject* co
 capi::Ref ApplyOperator(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
                         PyObject* out);
 
+// What every reduction takes beside the array; each may be null.
 struct ReductionCall {
+  static constexpr std::array<const char*, 8> kNames = {
+      "axis", "out", "keepdims", "ddof", "correction", "where", "initial", "precise"};
+
   PyObject* axis = nullptr;  // null or None: all axes; an int; a tuple of ints
   PyObject* out = nullptr;
-  bool keepdims = false;
-  double ddof = 0;
+  PyObject* keepdims = nullptr;
+  PyObject* ddof = nullptr;
+  PyObject* correction = nullptr;  // another name of ddof
+  PyObject* where = nullptr;       // a bool array, or what makes one
+  PyObject* initial = nullptr;     // a number
+  PyObject* precise = nullptr;     // a truth value
 
-  // Of the arguments of a call, each of which may be null.
-  static ReductionCall From(PyObject* axis, PyObject* out, PyObject* keepdims, PyObject* ddof);
+  bool KeepsDims() const;
+  double Ddof() const;
 };
 capi::Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* array,
                          const ReductionCall& call);
@@ -60,6 +69,16 @@ capi::Ref ScalarOrArray(ModuleState* state, array::View view);
 // Whether an operator should try at all: anything else gets NotImplemented, so that the other
 // operand's class has its say.
 bool IsOperandLike(ModuleState* state, PyObject* object);
+
+// A running fold along an axis; null or None: of all elements in C order. `out` may be null.
+capi::Ref ApplyScan(ModuleState* state, simd::Scan scan, PyObject* array, PyObject* axis,
+                    PyObject* out);
+
+// Where a result of some dtype and shape goes: `out`, checked, or a new array where none is given.
+capi::Ref ResultArray(ModuleState* state, const char* name, base::Kind kind,
+                      const base::Dims& shape, PyObject* out);
+// The array itself, or a Python number for a 0-d one that nobody gave.
+capi::Ref ResultObject(const capi::Ref& result, PyObject* out);
 
 // None, an int or a tuple of ints, checked against ndim.
 array::AxisSet AxesFromObject(PyObject* axis, int ndim);

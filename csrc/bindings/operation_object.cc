@@ -54,12 +54,13 @@ Ref CallElementwise(OperationObject* self, PyObject* const* args, Py_ssize_t nar
 
 Ref CallReduction(OperationObject* self, PyObject* const* args, Py_ssize_t nargs,
                   PyObject* kwnames) {
-  static constexpr capi::Signature<5> kSignature("reduction",
-                                                 {"a", "axis", "out", "keepdims", "ddof"}, 2, 1);
-  const auto [a, axis, out, keepdims, ddof] =
+  static constexpr capi::Signature<9> kSignature(
+      "reduction",
+      {"a", "axis", "out", "keepdims", "ddof", "correction", "where", "initial", "precise"}, 2, 1);
+  const auto [a, axis, out, keepdims, ddof, correction, where, initial, precise] =
       kSignature.ParseAs(simd::InfoOf(self->reduction()).name, args, nargs, kwnames);
   return ApplyReduction(self->state, self->reduction(), a,
-                        ReductionCall::From(axis, out, keepdims, ddof));
+                        {axis, out, keepdims, ddof, correction, where, initial, precise});
 }
 
 Ref Call(PyObject* callable, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
@@ -115,6 +116,7 @@ const char* ResultText(simd::ReduceRule rule) {
     case simd::ReduceRule::kBool:
       return "bool";
     case simd::ReduceRule::kCount:
+    case simd::ReduceRule::kPlace:
       return "int64";
     case simd::ReduceRule::kMean:
       return "float64 for bool and integers, else the array's dtype";
@@ -154,26 +156,46 @@ Ref ElementwiseDoc(const simd::OpInfo& info, bool is_clip) {
           : "OverflowError for a Python int that does not fit the dtype, "));
 }
 
-Ref ReductionDoc(const simd::ReductionInfo& info, bool takes_ddof) {
+// What a reduction may be told beside axis, out and keepdims.
+std::string MoreArguments(simd::Reduction reduction) {
+  std::string text = simd::TakesDdof(reduction) ? ", ddof=0, correction=0" : "";
+  if (!simd::IsPlace(reduction)) text += ", where=True";
+  if (array::TakesInitial(reduction)) text += ", initial=None";
+  if (reduction == simd::Reduction::kSum) text += ", precise=False";
+  return text;
+}
+
+std::string NotesOn(simd::Reduction reduction) {
+  std::string text;
+  if (!simd::IsPlace(reduction)) {
+    text = "where is a bool array that broadcasts to a: which elements count.\n";
+  }
+  if (reduction == simd::Reduction::kSum) {
+    text += "precise rounds the exact sum of floats once, as math.fsum does.\n";
+  }
+  return text;
+}
+
+Ref ReductionDoc(simd::Reduction reduction) {
+  const simd::ReductionInfo& info = simd::InfoOf(reduction);
   return Check(PyUnicode_FromFormat(
       "%s(a, axis=None, *, out=None, keepdims=False%s)\n\nReduces to %s.\n\n"
       "a may hold %s. The result's dtype is\n%s.\n"
-      "axis is None for all elements, an int or a tuple of ints; these axes go, or stay as 1 with\n"
+      "axis is None for all elements, an int%s; these axes go, or stay as 1 with\n"
       "keepdims. out is a writable array of the result's shape to which the result casts (same\n"
-      "kind); it is returned. A 0-d result without out is a Python number.\n\n"
+      "kind); it is returned. A 0-d result without out is a Python number.\n%s\n"
       "Raises TypeError for other dtypes and for a result that does not cast to out, ValueError\n"
       "for an axis that is not there or named twice, an out of another shape%s\n"
       "and closed arrays, OSError for missing pages of a mapped file.",
-      info.name, takes_ddof ? ", ddof=0" : "", info.summary, array::KindsText(info.kinds).c_str(),
-      ResultText(info.rule), info.rule == simd::ReduceRule::kSame ? ", no elements" : ""));
+      info.name, MoreArguments(reduction).c_str(), info.summary,
+      array::KindsText(info.kinds).c_str(), ResultText(info.rule),
+      simd::IsPlace(reduction) ? "" : " or a tuple of ints", NotesOn(reduction).c_str(),
+      simd::NeedsElements(reduction) ? ", no elements" : ""));
 }
 
 Ref GetDoc(PyObject* self, void*) {
   const OperationObject* operation = AsOperation(self);
-  if (operation->is_reduction) {
-    return ReductionDoc(simd::InfoOf(operation->reduction()),
-                        operation->reduction() >= simd::Reduction::kVar);
-  }
+  if (operation->is_reduction) return ReductionDoc(operation->reduction());
   return ElementwiseDoc(simd::InfoOf(operation->op()), operation->op() == simd::Op::kClip);
 }
 Ref GetKind(PyObject* self, void*) {

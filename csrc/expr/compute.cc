@@ -145,8 +145,10 @@ class Computation::Builder {
 
   void AddReduction(ValueId id, const Value& value) {
     const Value& operand = graph_[value.operands[0]];
+    // Places are counted in C order, which only filters keep.
     const bool is_flat =
-        operand.domain != kNoValue || value.axes == array::AllAxes(operand.shape.size());
+        operand.domain != kNoValue || (value.axes == array::AllAxes(operand.shape.size()) &&
+                                       !simd::IsPlace(value.node->reduction));
     if (is_flat) return work_.reductions.push_back(id);
     if (operand.type == NodeType::kArray) return along_.push_back({id, true, operand.source});
     along_.push_back({id, false, BetweenFor(value.operands[0])});
@@ -252,8 +254,8 @@ class Computation::Execution {
       const Value& value = graph_[along.id];
       const View& array = along.is_source ? sources_[along.index] : between_[along.index];
       SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
-      SPANFLOW_TRY(array::Reduce(value.node->reduction, array, value.axes, value.node->ddof, result,
-                                 options_));
+      SPANFLOW_TRY(array::Reduce(value.node->reduction, array, value.axes,
+                                 {.ddof = value.node->ddof}, result, options_));
       results_[Index(along.id)] = std::move(result);
     }
     return Status::Ok();

@@ -210,7 +210,7 @@ Result<View> ApplyReduction(const ReduceAxes& work, const Chunk& chunk, Context&
   }
   const base::Dims shape = array::ReducedShape(view.layout.shape, axes, work.keepdims);
   SPANFLOW_ASSIGN(View out, context.NewArray(DType(kind), shape));
-  SPANFLOW_TRY(array::Reduce(work.reduction, view, axes, work.ddof, out, kAlone));
+  SPANFLOW_TRY(array::Reduce(work.reduction, view, axes, {.ddof = work.ddof}, out, kAlone));
   return out;
 }
 

@@ -88,6 +88,32 @@ struct SumRule {
   }
 };
 
+// Products of real numbers: integers wrap, floats multiply in f64. Items are converted to what they
+// multiply in.
+template <base::Kind kKind>
+struct ProductRule {
+  static constexpr bool kFloating = base::IsFloat(kKind);
+  using T = std::conditional_t<kFloating, double, uint64_t>;
+  using State = T;
+  using Partial = T;
+  static constexpr base::Kind kLoopKind = kFloating                 ? base::Kind::kF64
+                                          : base::IsUnsigned(kKind) ? base::Kind::kU64
+                                                                    : base::Kind::kI64;
+  using Loop = ProductRule<kFloating ? base::Kind::kF64 : base::Kind::kU64>;
+  static constexpr bool kExtreme = false;
+  static constexpr size_t kColumns = 1;
+  static constexpr base::Kind kStateKind = kLoopKind;
+
+  static State Start() { return 1; }
+  SPANFLOW_FOLD Partial First() { return 1; }
+  SPANFLOW_FOLD Partial Fold(Partial product, T item) { return product * item; }
+  SPANFLOW_FOLD State Join(State state, Partial product) { return state * product; }
+  static State Merge(State a, State b) { return a * b; }
+  static void Finish(State state, int64_t, void* out, size_t column) {
+    WriteColumn(static_cast<std::conditional_t<kFloating, Lane<kKind>, T>>(state), out, column);
+  }
+};
+
 // Bools are converted to u8, which makes them 0 or 1.
 template <base::Kind kKind, bool kMax>
 struct ExtremeRule {

@@ -348,6 +348,7 @@ void FillKind(Tables* tables) {
   set(Reduction::kSum, KernelOf<kKind, SumRule<kKind, false>>());
   set(Reduction::kMean, KernelOf<kKind, SumRule<kKind, true>>());
   if constexpr (!base::IsComplex(kKind)) {
+    set(Reduction::kProd, KernelOf<kKind, ProductRule<kKind>>());
     set(Reduction::kMin, KernelOf<kKind, ExtremeRule<kKind, false>>());
     set(Reduction::kMax, KernelOf<kKind, ExtremeRule<kKind, true>>());
   }

@@ -8,6 +8,29 @@ namespace {
 
 constexpr size_t Index(base::Kind kind) { return static_cast<size_t>(kind); }
 
+base::Kind ResultOf(ReduceRule rule, base::Kind operand_kind) {
+  using base::Kind;
+  const bool real = !base::IsFloat(operand_kind) && !base::IsComplex(operand_kind);
+  switch (rule) {
+    case ReduceRule::kSame:
+      return operand_kind;
+    case ReduceRule::kBool:
+      return Kind::kBool;
+    case ReduceRule::kCount:
+    case ReduceRule::kPlace:
+      return Kind::kI64;
+    case ReduceRule::kSum:
+      if (base::IsUnsigned(operand_kind)) return Kind::kU64;
+      return real ? Kind::kI64 : operand_kind;
+    case ReduceRule::kMean:
+      return real ? Kind::kF64 : operand_kind;
+    case ReduceRule::kReal:
+      if (operand_kind == Kind::kC64) return Kind::kF32;
+      return real || operand_kind == Kind::kC128 ? Kind::kF64 : operand_kind;
+  }
+  return operand_kind;
+}
+
 }  // namespace
 
 ElementwiseKernel FindKernel(Op op, base::Kind compute_kind) {
@@ -61,26 +84,21 @@ ColumnKernel FindColumnReduction(Reduction reduction, base::Kind compute_kind) {
   return CurrentTables().columns[static_cast<size_t>(reduction)][Index(compute_kind)];
 }
 
-base::Kind ResultKind(Reduction reduction, base::Kind operand_kind) {
-  using base::Kind;
-  const bool real = !base::IsFloat(operand_kind) && !base::IsComplex(operand_kind);
-  switch (InfoOf(reduction).rule) {
-    case ReduceRule::kSame:
-      return operand_kind;
-    case ReduceRule::kBool:
-      return Kind::kBool;
-    case ReduceRule::kCount:
-      return Kind::kI64;
-    case ReduceRule::kSum:
-      if (base::IsUnsigned(operand_kind)) return Kind::kU64;
-      return real ? Kind::kI64 : operand_kind;
-    case ReduceRule::kMean:
-      return real ? Kind::kF64 : operand_kind;
-    case ReduceRule::kReal:
-      if (operand_kind == Kind::kC64) return Kind::kF32;
-      return real || operand_kind == Kind::kC128 ? Kind::kF64 : operand_kind;
-  }
-  return operand_kind;
+SiftFn FindSift(base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return nullptr;
+  return CurrentTables().sifts[Index(compute_kind)];
 }
 
+ScanKernel FindScan(Scan scan, base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return {};
+  return CurrentTables().scans[static_cast<size_t>(scan)][Index(compute_kind)];
+}
+
+base::Kind ResultKind(Reduction reduction, base::Kind operand_kind) {
+  return ResultOf(InfoOf(reduction).rule, operand_kind);
+}
+
+base::Kind ResultKind(Scan scan, base::Kind operand_kind) {
+  return ResultOf(InfoOf(scan).rule, operand_kind);
+}
 }  // namespace spanflow::simd

@@ -74,6 +74,22 @@ struct ReductionKernel {
 ReductionKernel FindReduction(Reduction reduction, base::Kind compute_kind);
 base::Kind ResultKind(Reduction reduction, base::Kind operand_kind);
 
+// What of a block of n items is not NaN: the block itself, or what was written to `out`. Sets n to
+// how many items that is. `ahead` bytes further is readable memory that is worth asking for, or 0.
+// Blocks have at most kSiftBytes. Null for kinds without NaN.
+inline constexpr size_t kSiftBytes = 4096;
+using SiftFn = const std::byte* (*)(const std::byte* in, size_t* n, size_t ahead, std::byte* out);
+SiftFn FindSift(base::Kind compute_kind);
+
+// A running fold: out[i] is the result for in[0 … i], n elements of the compute kind, and for what
+// the state has seen before. May be in place. `compute_kind` is ResultKind of the operand's kind.
+struct ScanKernel {
+  void (*init)(Accumulator* acc) = nullptr;
+  void (*run)(Accumulator* acc, const void* in, void* out, size_t n) = nullptr;
+};
+ScanKernel FindScan(Scan scan, base::Kind compute_kind);
+base::Kind ResultKind(Scan scan, base::Kind operand_kind);
+
 // Several reductions in one walk over the data, with the same bits as one by one: adds n elements
 // to those accumulators that are not null. Null for kinds where there is nothing to share.
 struct Summary {

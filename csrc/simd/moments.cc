@@ -1,6 +1,6 @@
-// The structs of var and std, one per row of SPANFLOW_MOMENTS: one pass over memory, two over each
-// block while it is in L1. And the summary, which takes sum, min and max along on the first of
-// these.
+// The structs of var, std and norm, one per row of SPANFLOW_MOMENTS. Variance takes one pass over
+// memory, two over each block while it is in L1. And the summary, which takes sum, min and max
+// along on the first of these.
 #include "simd/hwy_config.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -177,6 +177,52 @@ struct Std : Var<kKind> {
   }
 };
 
+// ---- norm ----
+
+// The sum of the squares of a block, in f64 where f32 does not do.
+template <bool kComplex, class T>
+double SquaresOfBlock(const std::byte* in, size_t lanes, size_t ahead) {
+  const double squares = SumDistances<kComplex, T>(in, lanes, ahead, {0, 0}).squares;
+  if constexpr (sizeof(T) == 4) {
+    constexpr double kSmallest = 1e-30;
+    if (HWY_UNLIKELY(!(squares > kSmallest && std::isfinite(squares)))) {
+      double wide = 0;
+      ForEachWidened<T>(in, lanes, Kind::kF32, [&wide](const std::byte* piece, size_t count) {
+        wide += SumDistances<kComplex, double>(piece, count, 0, {0, 0}).squares;
+      });
+      return wide;
+    }
+  }
+  return squares;
+}
+
+template <Kind kKind>
+struct Norm {
+  static constexpr bool kFloating = Var<kKind>::kFloating;
+  using State = SquareSum;
+  using Real = std::conditional_t<kFloating, Lane<kKind>, double>;
+
+  static void Update(State& sum, const std::byte* in, size_t n) {
+    using T = Lane<kKind>;
+    if constexpr (kFloating) {
+      for (size_t left = n * KindLane<kKind>::kLanes; left != 0;) {
+        const size_t lanes = std::min(left, kSumBlock<T>);
+        sum.total.Add(SquaresOfBlock<base::IsComplex(kKind), T>(in, lanes, Ahead<T>(left)));
+        in += lanes * sizeof(T);
+        left -= lanes;
+      }
+    } else {
+      ForEachWidened<T>(in, n, kKind, [&sum](const std::byte* piece, size_t count) {
+        sum.total.Add(SquaresOfBlock<false, double>(piece, count, 0));
+      });
+    }
+  }
+
+  static void Finish(const State& sum, double, void* out) {
+    WriteResult<Real>(std::sqrt(std::fabs(sum.total.Value())), out);
+  }
+};
+
 // ---- the summary ----
 
 template <class T>
@@ -288,8 +334,8 @@ void UpdateSummary(const Summary& to, const void* input, size_t n) {
     left -= items;
   }
   if (sum != nullptr) sum->count += n;
-  if (min != nullptr) *min = {low, min->has_nan || has_nan};
-  if (max != nullptr) *max = {high, max->has_nan || has_nan};
+  if (min != nullptr) *min = {low, min->has_nan || has_nan, min->seen || n != 0};
+  if (max != nullptr) *max = {high, max->has_nan || has_nan, max->seen || n != 0};
 }
 
 void Fill(Tables* tables) {

@@ -178,27 +178,54 @@ enum class ReduceRule : uint8_t {
   kCount,  // i64
   kMean,   // bool and integers -> f64; floats and complex stay
   kReal,   // as kMean, complex gives its real kind
+  kPlace,  // i64: which element it is, in C order
 };
 
 // ROW(Name, "python_name", rule, kinds, "one line of documentation")
 // `Name` is at once the enumerator k##Name and the struct Name in the source of its family, which
-// is simd/reduce.cc or simd/moments.cc.
+// is simd/reduce.cc, moments.cc, places.cc or shapes.cc.
 #define SPANFLOW_FOLDS(ROW)                                                                   \
   ROW(Sum, "sum", kSum, kEveryKind, "the sum of the elements")                                \
+  ROW(Prod, "prod", kSum, kEveryKind, "the product of the elements")                          \
   ROW(Min, "min", kSame, kBoolKind | kRealKinds, "the smallest element; NaN if there is one") \
   ROW(Max, "max", kSame, kBoolKind | kRealKinds, "the largest element; NaN if there is one")  \
   ROW(Any, "any", kBool, kEveryKind, "whether some element is not zero")                      \
   ROW(All, "all", kBool, kEveryKind, "whether no element is zero")                            \
   ROW(CountNonzero, "count_nonzero", kCount, kEveryKind, "how many elements are not zero")    \
+  ROW(Count, "count", kCount, kEveryKind, "how many elements there are")                      \
   ROW(Mean, "mean", kMean, kEveryKind, "the arithmetic mean")
-#define SPANFLOW_MOMENTS(ROW)                                             \
-  ROW(Var, "var", kReal, kEveryKind, "the variance, divided by N - ddof") \
-  ROW(Std, "std", kReal, kEveryKind, "the standard deviation, divided by N - ddof")
-#define SPANFLOW_REDUCTIONS(ROW) SPANFLOW_FOLDS(ROW) SPANFLOW_MOMENTS(ROW)
+#define SPANFLOW_MOMENTS(ROW)                                                       \
+  ROW(Var, "var", kReal, kEveryKind, "the variance, divided by N - ddof")           \
+  ROW(Std, "std", kReal, kEveryKind, "the standard deviation, divided by N - ddof") \
+  ROW(Norm, "norm", kReal, kEveryKind, "the 2-norm, the root of the sum of squares")
+#define SPANFLOW_PLACES(ROW)                                                                      \
+  ROW(ArgMin, "argmin", kPlace, kBoolKind | kRealKinds, "the place of the first smallest or NaN") \
+  ROW(ArgMax, "argmax", kPlace, kBoolKind | kRealKinds, "the place of the first largest or NaN")  \
+  ROW(Ptp, "ptp", kSame, kRealKinds, "the largest element less the smallest")
+#define SPANFLOW_SHAPES(ROW)                                                               \
+  ROW(Skew, "skew", kReal, kBoolKind | kRealKinds, "the skewness, not corrected for bias") \
+  ROW(Kurtosis, "kurtosis", kReal, kBoolKind | kRealKinds, "the excess kurtosis, not corrected")
+#define SPANFLOW_PLAIN_REDUCTIONS(ROW) \
+  SPANFLOW_FOLDS(ROW) SPANFLOW_MOMENTS(ROW) SPANFLOW_PLACES(ROW) SPANFLOW_SHAPES(ROW)
+
+// The same without the elements that are NaN: nan##Name is the reduction Name behind a sieve.
+#define SPANFLOW_NANS(ROW)                                                                  \
+  ROW(Sum, "nansum", kSum, kEveryKind, "the sum of the elements that are not NaN")          \
+  ROW(Count, "nancount", kCount, kEveryKind, "how many elements are not NaN")               \
+  ROW(Prod, "nanprod", kSum, kEveryKind, "the product of the elements that are not NaN")    \
+  ROW(Mean, "nanmean", kMean, kEveryKind, "the mean of the elements that are not NaN")      \
+  ROW(Var, "nanvar", kReal, kEveryKind, "the variance of the elements that are not NaN")    \
+  ROW(Std, "nanstd", kReal, kEveryKind, "the deviation of the elements that are not NaN")   \
+  ROW(Skew, "nanskew", kReal, kBoolKind | kRealKinds, "the skewness without NaN")           \
+  ROW(Kurtosis, "nankurtosis", kReal, kBoolKind | kRealKinds, "the kurtosis without NaN")   \
+  ROW(Min, "nanmin", kSame, kBoolKind | kRealKinds, "the smallest element that is not NaN") \
+  ROW(Max, "nanmax", kSame, kBoolKind | kRealKinds, "the largest element that is not NaN")
 
 enum class Reduction : uint8_t {
 #define SPANFLOW_ROW(Name, ...) k##Name,
-  SPANFLOW_REDUCTIONS(SPANFLOW_ROW)
+#define SPANFLOW_NAN_ROW(Name, ...) kNan##Name,
+  SPANFLOW_PLAIN_REDUCTIONS(SPANFLOW_ROW) SPANFLOW_NANS(SPANFLOW_NAN_ROW)
+#undef SPANFLOW_NAN_ROW
 #undef SPANFLOW_ROW
 };
 
@@ -211,10 +238,56 @@ struct ReductionInfo {
 
 inline constexpr auto kReductions = std::to_array<ReductionInfo>({
 #define SPANFLOW_ROW(Name, name, rule, kinds, summary) {name, ReduceRule::rule, kinds, summary},
-    SPANFLOW_REDUCTIONS(SPANFLOW_ROW)
+    SPANFLOW_PLAIN_REDUCTIONS(SPANFLOW_ROW) SPANFLOW_NANS(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
 });
 inline constexpr int kNumReductions = static_cast<int>(kReductions.size());
 constexpr const ReductionInfo& InfoOf(Reduction r) { return kReductions[static_cast<size_t>(r)]; }
+
+// The same with NaN counted in; itself where it does not leave NaN out.
+constexpr Reduction PlainOf(Reduction r) {
+  switch (r) {
+#define SPANFLOW_ROW(Name, ...) \
+  case Reduction::kNan##Name:   \
+    return Reduction::k##Name;
+    SPANFLOW_NANS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+    default:
+      return r;
+  }
+}
+// Which are divided by N - ddof.
+constexpr bool TakesDdof(Reduction r) {
+  return PlainOf(r) == Reduction::kVar || PlainOf(r) == Reduction::kStd;
+}
+// Which say where an element is: the order in which they see the elements matters.
+constexpr bool IsPlace(Reduction r) { return InfoOf(r).rule == ReduceRule::kPlace; }
+// Which have no result for no elements.
+constexpr bool NeedsElements(Reduction r) {
+  return InfoOf(r).rule == ReduceRule::kSame || IsPlace(r);
+}
+
+// What a running fold gives for each element: the result for it and all before it. The rules of
+// dtypes are those of the reductions.
+// ROW(Name, "python_name", rule, kinds, "one line of documentation")
+// `Name` is at once the enumerator k##Name and the struct Name in simd/scan.cc.
+#define SPANFLOW_SCANS(ROW)                                                                     \
+  ROW(CumSum, "cumsum", kSum, kEveryKind, "the sums of the elements so far")                    \
+  ROW(CumProd, "cumprod", kSum, kEveryKind, "the products of the elements so far")              \
+  ROW(CumMin, "cummin", kSame, kBoolKind | kRealKinds, "the smallest element so far; NaN wins") \
+  ROW(CumMax, "cummax", kSame, kBoolKind | kRealKinds, "the largest element so far; NaN wins")
+
+enum class Scan : uint8_t {
+#define SPANFLOW_ROW(Name, ...) k##Name,
+  SPANFLOW_SCANS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+};
+inline constexpr auto kScans = std::to_array<ReductionInfo>({
+#define SPANFLOW_ROW(Name, name, rule, kinds, summary) {name, ReduceRule::rule, kinds, summary},
+    SPANFLOW_SCANS(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+});
+inline constexpr int kNumScans = static_cast<int>(kScans.size());
+constexpr const ReductionInfo& InfoOf(Scan s) { return kScans[static_cast<size_t>(s)]; }
 
 }  // namespace spanflow::simd

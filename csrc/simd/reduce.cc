@@ -1,6 +1,5 @@
-// The structs of sum and mean, min and max, any, all and count_nonzero, one per row of
+// The structs of sum and mean, prod, min and max, any, all and count_nonzero, one per row of
 // SPANFLOW_FOLDS.
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -9,6 +8,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "simd/reduce.cc"
 #include "hwy/foreach_target.h"
+#include "simd/extremes-inl.h"
 #include "simd/reduction-inl.h"
 #include "simd/sums-inl.h"
 
@@ -177,59 +177,76 @@ struct Mean : Sum<kKind> {
   }
 };
 
-// ---- min and max ----
+// ---- prod ----
 
-template <bool kMax, class V>
-HWY_INLINE V Better(V a, V b) {
-  if constexpr (kMax) return hn::Max(a, b);
-  return hn::Min(a, b);
-}
+// Products that go on at the same time, which the compiler makes vectors of.
+constexpr size_t kProducts = 8;
 
-template <Kind kKind, class D>
-HWY_INLINE hn::Vec<D> LoadValues(D d, const std::byte* from) {
-  if constexpr (kKind == Kind::kBool) return LoadBools(d, from);
-  return Load(d, from);
-}
-
-// NaN is looked for beside the comparison, which may drop it. Returns false when one was found.
-template <Kind kKind, bool kMax>
-bool ExtremeOfBlock(const std::byte* in, size_t n, [[maybe_unused]] size_t ahead,
-                    Lane<kKind>* best) {
+template <Kind kKind>
+void MultiplyIntegers(IntegerProduct& product, const std::byte* in, size_t n) {
   using T = Lane<kKind>;
-  const hn::ScalableTag<T> d;
-  constexpr size_t kLanes = hn::MaxLanes(d);
-  constexpr size_t kStep = kLanes * sizeof(T);
-  const auto start = hn::Set(d, *best);
-  auto b0 = start, b1 = start, b2 = start, b3 = start;
-  auto nan0 = hn::Lt(start, start), nan1 = nan0;
-  const auto add = [](auto v, auto* b, auto* nan) HWY_ATTR {
-    *b = Better<kMax>(*b, v);
-    if constexpr (hwy::IsFloat<T>()) *nan = hn::Or(*nan, hn::IsNaN(v));
+  const auto factor = [in](size_t i) {
+    const T item = LoadOne<T>(in + i * sizeof(T));
+    return static_cast<uint64_t>(kKind == Kind::kBool ? item != 0 : item);
   };
-  size_t left = n;
-  for (; left >= 4 * kLanes; left -= 4 * kLanes, in += 4 * kStep) {
-#if HWY_TARGET != HWY_SCALAR
-    PrefetchLines<4 * kStep>(in + ahead);
-#endif
-    add(LoadValues<kKind>(d, in), &b0, &nan0);
-    add(LoadValues<kKind>(d, in + kStep), &b1, &nan1);
-    add(LoadValues<kKind>(d, in + 2 * kStep), &b2, &nan0);
-    add(LoadValues<kKind>(d, in + 3 * kStep), &b3, &nan1);
+  uint64_t totals[kProducts] = {1, 1, 1, 1, 1, 1, 1, 1};
+  size_t i = 0;
+  for (; i + kProducts <= n; i += kProducts) {
+    for (size_t k = 0; k < kProducts; ++k) totals[k] *= factor(i + k);
   }
-  for (; left >= kLanes; left -= kLanes, in += kStep) {
-    add(LoadValues<kKind>(d, in), &b0, &nan0);
-  }
-  if (left != 0) {
-    auto last = LoadPadded(d, in, left, start);
-    if constexpr (kKind == Kind::kBool) last = hn::Min(last, hn::Set(d, 1));
-    add(last, &b1, &nan1);
-  }
-  if (!hn::AllFalse(d, hn::Or(nan0, nan1))) return false;
-  HWY_ALIGN T lanes[kLanes];
-  hn::Store(Better<kMax>(Better<kMax>(b0, b1), Better<kMax>(b2, b3)), d, lanes);
-  for (const T lane : lanes) *best = kMax ? std::max(*best, lane) : std::min(*best, lane);
-  return true;
+  for (; i < n; ++i) totals[0] *= factor(i);
+  for (const uint64_t total : totals) product.Merge({total});
 }
+
+template <Kind kKind>
+void MultiplyFloats(FloatProduct& product, const std::byte* in, size_t n) {
+  using T = Lane<kKind>;
+  double totals[kProducts] = {1, 1, 1, 1, 1, 1, 1, 1};
+  size_t i = 0;
+  for (; i + kProducts <= n; i += kProducts) {
+    for (size_t k = 0; k < kProducts; ++k) {
+      totals[k] *= static_cast<double>(LoadOne<T>(in + (i + k) * sizeof(T)));
+    }
+  }
+  for (; i < n; ++i) totals[0] *= static_cast<double>(LoadOne<T>(in + i * sizeof(T)));
+  for (const double total : totals) product.re *= total;
+}
+
+template <Kind kKind>
+void MultiplyComplex(FloatProduct& product, const std::byte* in, size_t n) {
+  using T = Lane<kKind>;
+  FloatProduct totals[kProducts / 2];
+  for (size_t i = 0; i < n; ++i, in += 2 * sizeof(T)) {
+    totals[i % (kProducts / 2)].Merge({LoadOne<T>(in), LoadOne<T>(in + sizeof(T))});
+  }
+  for (const FloatProduct& total : totals) product.Merge(total);
+}
+
+template <Kind kKind>
+struct Prod {
+  static constexpr bool kFloating = Sum<kKind>::kFloating;
+  using State = std::conditional_t<kFloating, FloatProduct, IntegerProduct>;
+
+  static void Update(State& product, const std::byte* in, size_t n) {
+    if constexpr (!kFloating)
+      MultiplyIntegers<kKind>(product, in, n);
+    else if constexpr (base::IsComplex(kKind))
+      MultiplyComplex<kKind>(product, in, n);
+    else
+      MultiplyFloats<kKind>(product, in, n);
+  }
+
+  static void Finish(const State& product, double, void* out) {
+    if constexpr (kFloating) {
+      WriteResult<Lane<kKind>>(product.re, out);
+      if (base::IsComplex(kKind)) WriteResult<Lane<kKind>>(product.im, out, 1);
+    } else {
+      std::memcpy(out, &product.total, sizeof(product.total));
+    }
+  }
+};
+
+// ---- min and max ----
 
 template <Kind kKind, bool kMax>
 struct ExtremeItem {
@@ -237,13 +254,7 @@ struct ExtremeItem {
   using State = Extreme<kKind, kMax>;
 
   static void Update(State& state, const std::byte* in, size_t n) {
-    constexpr size_t kBlock = size_t{1} << 14;
-    constexpr size_t kAhead = 4096;  // bytes, less than a block
-    for (size_t i = 0; i < n && !state.has_nan; i += kBlock) {
-      const size_t items = std::min(kBlock, n - i);
-      const size_t ahead = (n - i - items) * sizeof(T) >= kAhead ? kAhead : 0;
-      state.has_nan = !ExtremeOfBlock<kKind, kMax>(in + i * sizeof(T), items, ahead, &state.best);
-    }
+    UpdateExtreme<kKind, kMax>(state, in, n);
   }
 
   static void Finish(const State& state, double, void* out) {
@@ -347,9 +358,21 @@ size_t CountItems(const std::byte* in, size_t n) {
 
 template <Kind kKind>
 struct CountNonzero {
-  using State = Count;
+  using State = simd::Count;
   static void Update(State& state, const std::byte* in, size_t n) {
     state.count += static_cast<int64_t>(CountItems<Truth<TruthKind(kKind)>>(in, n));
+  }
+  static void Finish(const State& state, double, void* out) {
+    std::memcpy(out, &state.count, sizeof(state.count));
+  }
+};
+
+// Of what a mask or a sieve let pass.
+template <Kind kKind>
+struct Count {
+  using State = simd::Count;
+  static void Update(State& state, const std::byte*, size_t n) {
+    state.count += static_cast<int64_t>(n);
   }
   static void Finish(const State& state, double, void* out) {
     std::memcpy(out, &state.count, sizeof(state.count));

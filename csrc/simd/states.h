@@ -92,11 +92,64 @@ struct Extreme {
 
   T best = Identity();
   bool has_nan = false;
+  bool seen = false;
 
   bool Done() const { return has_nan; }
   void Merge(const Extreme& other) {
     has_nan = has_nan || other.has_nan;
+    seen = seen || other.seen;
     if (kMax ? other.best > best : other.best < best) best = other.best;
+  }
+};
+
+// Both at once.
+template <base::Kind kKind>
+struct LowHigh {
+  Extreme<kKind, false> low;
+  Extreme<kKind, true> high;
+
+  bool Done() const { return low.has_nan; }
+  void Merge(const LowHigh& other) {
+    low.Merge(other.low);
+    high.Merge(other.high);
+  }
+};
+
+// Where the smallest or largest item is, counted from the first one seen; a NaN is both. There is
+// no Done(): what came before, folded somewhere else, still moves the place.
+template <base::Kind kKind, bool kMax>
+struct Place {
+  Lane<kKind> best = Extreme<kKind, kMax>::Identity();
+  bool has_nan = false;
+  int64_t place = -1;
+  int64_t count = 0;
+
+  // Whether an item, or another state's best, takes the place of this one.
+  bool Beats(Lane<kKind> other) const { return place < 0 || (kMax ? other > best : other < best); }
+  void Merge(const Place& other) {
+    if (!has_nan && other.place >= 0 && (other.has_nan || Beats(other.best))) {
+      best = other.best;
+      has_nan = other.has_nan;
+      place = count + other.place;
+    }
+    count += other.count;
+  }
+};
+
+// Integers wrap; floats, and the parts of complex numbers, multiply in f64.
+struct IntegerProduct {
+  uint64_t total = 1;
+
+  void Merge(const IntegerProduct& other) { total *= other.total; }
+};
+
+struct FloatProduct {
+  double re = 1, im = 0;
+
+  void Merge(const FloatProduct& other) {
+    const double real = re * other.re - im * other.im;
+    im = re * other.im + im * other.re;
+    re = real;
   }
 };
 
@@ -138,6 +191,41 @@ struct Moments {
     m2 += other.m2 + (re * re + im * im) * (count * share);
     count = all;
   }
+};
+
+// Up to the fourth sum of powers of the distances from the mean.
+struct ShapeMoments {
+  double count = 0;
+  double mean = 0;
+  double m2 = 0, m3 = 0, m4 = 0;
+
+  // Pébay 2008.
+  void Merge(const ShapeMoments& other) {
+    if (other.count == 0) return;
+    if (count == 0) {
+      *this = other;
+      return;
+    }
+    const double all = count + other.count;
+    const double mine = count / all, share = other.count / all;
+    const double delta = other.mean - mean;
+    const double square = delta * delta;
+    m4 += other.m4 +
+          square * square * count * share * (mine * mine - mine * share + share * share) +
+          6 * square * (mine * mine * other.m2 + share * share * m2) +
+          4 * delta * (mine * other.m3 - share * m3);
+    m3 += other.m3 + square * delta * count * share * (mine - share) +
+          3 * delta * (mine * other.m2 - share * m2);
+    m2 += other.m2 + square * count * share;
+    mean += delta * share;
+    count = all;
+  }
+};
+
+struct SquareSum {
+  CompensatedSum total;
+
+  void Merge(const SquareSum& other) { total.Merge(other.total); }
 };
 
 }  // namespace spanflow::simd

@@ -18,8 +18,10 @@ struct Tables {
   ElementwiseFn mixed_compares[kNumOps][2] = {};  // [1]: the unsigned operand is the first
   CastFn casts[base::kNumKinds][base::kNumKinds] = {};
   ReductionKernel reductions[kNumReductions][base::kNumKinds];
+  SiftFn sifts[base::kNumKinds] = {};
   SummaryFn summaries[base::kNumKinds] = {};
   ColumnKernel columns[kNumReductions][base::kNumKinds];
+  ScanKernel scans[kNumScans][base::kNumKinds];
   CastFn byte_swaps[9] = {};  // by unit
   decltype(&Gather) gather = nullptr;
   decltype(&Scatter) scatter = nullptr;
@@ -29,13 +31,24 @@ struct Tables {
 
 // The families of kernels, each in its own source, which defines Fill##Name. `target` is an index
 // into Highway's dispatch tables.
+// Nans come after the families of what they leave NaN out of.
 #define SPANFLOW_FAMILIES(ROW) \
   ROW(Arithmetic)              \
   ROW(Rounding)                \
   ROW(Integer)                 \
   ROW(Exponential)             \
   ROW(Trigonometry)            \
-  ROW(Logic) ROW(Casts) ROW(Folds) ROW(Moments) ROW(Columns) ROW(Moves) ROW(Compress)
+  ROW(Logic)                   \
+  ROW(Casts)                   \
+  ROW(Folds)                   \
+  ROW(Moments)                 \
+  ROW(Places)                  \
+  ROW(Shapes)                  \
+  ROW(Nans)                    \
+  ROW(Scans)                   \
+  ROW(Columns)                 \
+  ROW(Moves)                   \
+  ROW(Compress)
 
 #define SPANFLOW_ROW(Name) void Fill##Name(size_t target, Tables* tables);
 SPANFLOW_FAMILIES(SPANFLOW_ROW)

@@ -15,6 +15,17 @@ from spanflow._core import *  # noqa: F403  (the operations come from one table 
 from spanflow._core import __version__, bool_  # noqa: F401
 from spanflow._expression import compile, compute, evaluate  # noqa: F401
 from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
+from spanflow._statistics import (  # noqa: F401
+    Stats,
+    median,
+    minmax,
+    nanmedian,
+    nanpercentile,
+    nanquantile,
+    percentile,
+    quantile,
+    stats,
+)
 
 # NumPy's second names.
 _ALIASES = {

@@ -13,6 +13,15 @@ from spanflow._expression import evaluate as evaluate
 from spanflow._pipeline import Pipeline as Pipeline
 from spanflow._pipeline import aligned as aligned
 from spanflow._pipeline import read as read
+from spanflow._statistics import Stats as Stats
+from spanflow._statistics import median as median
+from spanflow._statistics import minmax as minmax
+from spanflow._statistics import nanmedian as nanmedian
+from spanflow._statistics import nanpercentile as nanpercentile
+from spanflow._statistics import nanquantile as nanquantile
+from spanflow._statistics import percentile as percentile
+from spanflow._statistics import quantile as quantile
+from spanflow._statistics import stats as stats
 
 __all__ = [
     "Array",
@@ -21,6 +30,7 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "Run",
+    "Stats",
     "__version__",
     "abs",
     "absolute",
@@ -39,6 +49,8 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "argmax",
+    "argmin",
     "array",
     "asarray",
     "asin",
@@ -68,8 +80,14 @@ __all__ = [
     "copysign",
     "cos",
     "cosh",
+    "count",
     "count_nonzero",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
     "divide",
+    "dot",
     "dtype",
     "empty",
     "equal",
@@ -102,6 +120,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "kurtosis",
     "lazy",
     "left_shift",
     "less",
@@ -117,18 +136,38 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "median",
     "memory_stats",
     "min",
     "minimum",
+    "minmax",
     "mod",
     "multiply",
+    "nancount",
+    "nankurtosis",
+    "nanmax",
+    "nanmean",
+    "nanmedian",
+    "nanmin",
+    "nanpercentile",
+    "nanprod",
+    "nanquantile",
+    "nanskew",
+    "nanstd",
+    "nansum",
+    "nanvar",
     "negative",
+    "norm",
     "not_equal",
     "ones",
     "open",
+    "percentile",
     "positive",
     "pow",
     "power",
+    "prod",
+    "ptp",
+    "quantile",
     "read",
     "real",
     "reciprocal",
@@ -145,8 +184,10 @@ __all__ = [
     "simd",
     "sin",
     "sinh",
+    "skew",
     "sqrt",
     "square",
+    "stats",
     "std",
     "subtract",
     "sum",
@@ -160,6 +201,7 @@ __all__ = [
     "uint32",
     "uint64",
     "var",
+    "vdot",
     "where",
     "zeros",
 ]

@@ -202,32 +202,213 @@ class Array:
     def __gt__(self, other: Any, /) -> Any: ...
     def __ge__(self, other: Any, /) -> Any: ...
     def sum(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def prod(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def min(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def max(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def any(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def all(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def count_nonzero(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def count(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def mean(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def var(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
     def std(
-        self, axis: _Axis = None, *, out: _Out = None, keepdims: bool = False, ddof: float = 0
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
     ) -> Any: ...
+    def norm(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def argmin(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def argmax(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def ptp(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def skew(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def kurtosis(
+        self,
+        axis: _Axis = None,
+        *,
+        out: _Out = None,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: _ArrayLike = True,
+        initial: _Scalar | None = None,
+        precise: bool = False,
+    ) -> Any: ...
+    def cumsum(self, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+    def cumprod(self, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+    def cummin(self, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+    def cummax(self, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
     def __bytes__(self) -> bytes: ...
     def __copy__(self) -> Array: ...
     def __deepcopy__(self, memo: Any, /) -> Array: ...
@@ -278,6 +459,28 @@ class Expression:
     ) -> Expression: ...
     def var(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0) -> Expression: ...
     def std(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0) -> Expression: ...
+    def prod(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
+    def count(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
+    def norm(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
+    def argmin(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
+    def argmax(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
+    def ptp(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0) -> Expression: ...
+    def skew(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
+    def kurtosis(
+        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0
+    ) -> Expression: ...
     def __getitem__(self, mask: Any, /) -> Expression: ...
     def __neg__(self) -> Expression: ...
     def __pos__(self) -> Expression: ...
@@ -437,14 +640,32 @@ logical_or: Final[Operation]
 logical_xor: Final[Operation]
 logical_not: Final[Operation]
 sum: Final[Operation]
+prod: Final[Operation]
 min: Final[Operation]
 max: Final[Operation]
 any: Final[Operation]
 all: Final[Operation]
 count_nonzero: Final[Operation]
+count: Final[Operation]
 mean: Final[Operation]
 var: Final[Operation]
 std: Final[Operation]
+norm: Final[Operation]
+argmin: Final[Operation]
+argmax: Final[Operation]
+ptp: Final[Operation]
+skew: Final[Operation]
+kurtosis: Final[Operation]
+nansum: Final[Operation]
+nancount: Final[Operation]
+nanprod: Final[Operation]
+nanmean: Final[Operation]
+nanvar: Final[Operation]
+nanstd: Final[Operation]
+nanskew: Final[Operation]
+nankurtosis: Final[Operation]
+nanmin: Final[Operation]
+nanmax: Final[Operation]
 
 bool_: Final[dtype]
 int8: Final[dtype]
@@ -477,6 +698,12 @@ def full(
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: _DTypeLike | None = None
 ) -> Array: ...
+def dot(a: _ArrayLike, b: _ArrayLike, out: _Out = None) -> Any: ...
+def vdot(a: _ArrayLike, b: _ArrayLike, out: _Out = None) -> Any: ...
+def cumsum(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+def cumprod(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+def cummin(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+def cummax(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
 def frombuffer(
     buffer: Buffer, dtype: _DTypeLike | None = "float64", count: int = -1, offset: int = 0
 ) -> Array: ...
@@ -508,6 +735,15 @@ def _machine() -> dict[str, Any]: ...
 def _reduce_many(
     a: _ArrayLike, operations: Sequence[Operation], *, ddof: float = 0
 ) -> tuple[Any, ...]: ...
+def _quantiles(
+    a: _ArrayLike,
+    q: float | Sequence[float],
+    axis: _Axis,
+    out: _Out,
+    keepdims: bool,
+    method: _str,
+    leave_nan_out: bool,
+) -> Any: ...
 def _simd_target() -> str: ...
 def _simd_targets() -> list[str]: ...
 def _start_run(

@@ -703,7 +703,7 @@ def test_errors_name_the_operation():
         (lambda: sf.sqrt(1, 2, 3), r"sqrt\(\) takes at most 2"),
         (lambda: sf.where(1, 2), r"where\(\) missing"),
         (lambda: sf.mean(), r"mean\(\) missing"),
-        (lambda: sf.max([1], where=1), r"max\(\) got an unexpected"),
+        (lambda: sf.max([1], which=1), r"max\(\) got an unexpected"),
     ):
         with pytest.raises(TypeError, match=text):
             call()

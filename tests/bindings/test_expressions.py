@@ -569,3 +569,18 @@ def test_repr(a):
         deep = deep + 1
     assert "…" in repr(deep)
     assert "of t" in repr(sf.compile(sf.col("t") + 1))
+
+
+def test_places_in_expressions_count_in_c_order():
+    values = np.random.default_rng(4).integers(0, 9, (30, 40)).astype("f4")
+    for array in (values, values.T, values[::-1]):
+        lazy = sf.lazy(array)
+        assert (lazy * 2).argmax().compute() == np.argmax(array)
+        assert lazy.argmin().compute() == np.argmin(array)
+        np.testing.assert_array_equal((lazy + 1).argmax(0).compute(), np.argmax(array, 0))
+        assert sf.nanmean(lazy).compute() == pytest.approx(array.mean())
+
+
+def test_reductions_of_expressions_take_no_mask():
+    with pytest.raises(TypeError, match="where"):
+        sf.sum(sf.lazy([1, 2]), where=[True, False])

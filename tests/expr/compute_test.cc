@@ -145,7 +145,7 @@ TEST(ComputeTest, ReductionsAlongAxes) {
   const View wanted = array::Empty(DType(Kind::kI64), {1, 50}).value();
   array::AxisSet axes;
   axes.set(0);
-  ASSERT_TRUE(array::Reduce(Reduction::kSum, array, axes, 0, wanted).ok());
+  ASSERT_TRUE(array::Reduce(Reduction::kSum, array, axes, {}, wanted).ok());
   ExpectSame(sums, wanted);
   // And back into an expression, broadcast.
   const View rest = ComputeOne(Apply(
