@@ -82,7 +82,7 @@ TEST(RunScopeTest, EveryOperationRefusesAClosedArray) {
   EXPECT_EQ(message(Copy(closed, open)), expected);
   EXPECT_EQ(message(Copy(open, closed)), expected);
   EXPECT_EQ(message(Fill(closed, scalar)), expected);
-  EXPECT_EQ(message(Reduce(sum, closed, AllAxes(1), 0, scalar)), expected);
+  EXPECT_EQ(message(Reduce(sum, closed, AllAxes(1), {}, scalar)), expected);
   EXPECT_EQ(message(ReduceMany({&sum, 1}, closed, 0, {&scalar, 1})), expected);
   EXPECT_EQ(message(Compress(closed, mask).status()), expected);
   EXPECT_EQ(message(PutMask(closed, mask, scalar)), expected);
