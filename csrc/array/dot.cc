@@ -1,6 +1,6 @@
 #include "array/dot.h"
 
-#include <cstring>
+#include <algorithm>
 #include <string>
 
 #include "array/copy.h"
@@ -23,7 +23,7 @@ constexpr int64_t kProductBytes = 8192;
 struct DotPlan {
   LoadPlan a, b;
   Kind compute;
-  bool conjugate;  // complex numbers only
+  simd::ElementwiseFn conjugate = nullptr;  // of the first factors, if that is asked for
   simd::ElementwiseFn multiply;
   simd::ReductionKernel sum;
 };
@@ -43,30 +43,16 @@ class Multiplier {
   int64_t AddSome(int64_t n, Accumulator* to) {
     n = b_.Prefer(a_.Prefer(std::min(n, block_)));
     const void* factors[] = {a_.Next(n), b_.Next(n)};
-    if (plan_.conjugate) factors[0] = Conjugates(factors[0], n);
+    if (plan_.conjugate != nullptr) {
+      plan_.conjugate(factors, conjugates_, static_cast<size_t>(n));
+      factors[0] = conjugates_;
+    }
     plan_.multiply(factors, products_, static_cast<size_t>(n));
     plan_.sum.update(to, products_, static_cast<size_t>(n));
     return n;
   }
 
  private:
-  const void* Conjugates(const void* items, int64_t n) {
-    if (plan_.compute == Kind::kC64) return Conjugates<float>(items, n);
-    return Conjugates<double>(items, n);
-  }
-  template <class Part>
-  const void* Conjugates(const void* items, int64_t n) {
-    std::memcpy(conjugates_, items, static_cast<size_t>(n) * 2 * sizeof(Part));
-    for (int64_t i = 0; i < n; ++i) {
-      std::byte* const at = conjugates_ + static_cast<size_t>(2 * i + 1) * sizeof(Part);
-      Part imaginary;
-      std::memcpy(&imaginary, at, sizeof(Part));
-      imaginary = -imaginary;
-      std::memcpy(at, &imaginary, sizeof(Part));
-    }
-    return conjugates_;
-  }
-
   const DotPlan& plan_;
   int64_t block_;
   Loader a_, b_;
@@ -118,7 +104,9 @@ Status Dot(const View& a, const View& b, bool conjugate, const View& out,
   const Kind compute = ComputeKind(Promote(a.dtype().kind(), b.dtype().kind()));
   DotPlan plan;
   plan.compute = compute;
-  plan.conjugate = conjugate && base::IsComplex(compute);
+  if (conjugate && base::IsComplex(compute)) {
+    plan.conjugate = simd::FindKernel(simd::Op::kConjugate, compute).run;
+  }
   plan.multiply = simd::FindKernel(simd::Op::kMultiply, compute).run;
   plan.sum = simd::FindReduction(simd::Reduction::kSum, compute);
   RunScope scope;

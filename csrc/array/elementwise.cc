@@ -60,20 +60,18 @@ Status CheckOperands(simd::Op op, std::span<const View* const> in, const View& o
   return Status::Ok();
 }
 
-// What a signed integer is exactly as, too; others stay.
-Kind Widest(Kind kind) { return base::IsSigned(kind) ? Kind::kI64 : kind; }
-
 Status ChooseKernel(simd::Op op, std::span<const View* const> in, Kind compute, Kernel* kernel) {
   const simd::OpInfo& info = simd::InfoOf(op);
   for (size_t i = 0; i < in.size(); ++i) kernel->in[i] = compute;
   if (info.rule == simd::TypeRule::kSelect) kernel->in[0] = Kind::kBool;
   kernel->out = KernelResult(op, compute);
   if (info.rule == simd::TypeRule::kCompare && compute == Kind::kF64) {
-    const Kind first = Widest(in[0]->dtype().kind()), second = Widest(in[1]->dtype().kind());
-    kernel->run = simd::FindMixedCompare(op, first, second);
-    if (kernel->run != nullptr) {
-      kernel->in[0] = first;
-      kernel->in[1] = second;
+    const simd::MixedCompare mixed =
+        simd::FindMixedCompare(op, in[0]->dtype().kind(), in[1]->dtype().kind());
+    if (mixed.run != nullptr) {
+      kernel->run = mixed.run;
+      kernel->in[0] = mixed.first;
+      kernel->in[1] = mixed.second;
       return Status::Ok();
     }
   }

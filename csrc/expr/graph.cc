@@ -251,16 +251,11 @@ class Resolver {
   }
 
   static bool FindMixed(simd::Op op, const OperandType* types, Kind* kinds) {
-    const auto widest = [](const OperandType& type) {
-      return type.weak == Weak::kNone && base::IsSigned(type.kind) ? Kind::kI64 : type.kind;
-    };
-    const Kind first = widest(types[0]), second = widest(types[1]);
-    if (types[0].weak != Weak::kNone || types[1].weak != Weak::kNone ||
-        simd::FindMixedCompare(op, first, second) == nullptr) {
-      return false;
-    }
-    kinds[0] = first;
-    kinds[1] = second;
+    if (types[0].weak != Weak::kNone || types[1].weak != Weak::kNone) return false;
+    const simd::MixedCompare mixed = simd::FindMixedCompare(op, types[0].kind, types[1].kind);
+    if (mixed.run == nullptr) return false;
+    kinds[0] = mixed.first;
+    kinds[1] = mixed.second;
     return true;
   }
 

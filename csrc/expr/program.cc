@@ -155,6 +155,7 @@ class Builder {
     const simd::Op op = value.node->op;
     step.run = value.is_mixed ? simd::FindMixedCompare(op, graph_[value.operands[0]].kind,
                                                        graph_[value.operands[1]].kind)
+                                    .run
                               : simd::FindKernel(op, value.compute).run;
     ReadOperands(value, &step);
     Emit(id, array::KernelResult(op, value.compute), step);

@@ -38,11 +38,12 @@ ElementwiseKernel FindKernel(Op op, base::Kind compute_kind) {
   return CurrentTables().ops[static_cast<size_t>(op)][Index(compute_kind)];
 }
 
-ElementwiseFn FindMixedCompare(Op op, base::Kind first, base::Kind second) {
+MixedCompare FindMixedCompare(Op op, base::Kind first, base::Kind second) {
   using base::Kind;
-  const bool unsigned_first = first == Kind::kU64 && second == Kind::kI64;
-  if (!unsigned_first && (first != Kind::kI64 || second != Kind::kU64)) return nullptr;
-  return CurrentTables().mixed_compares[static_cast<size_t>(op)][unsigned_first ? 1 : 0];
+  const auto& cells = CurrentTables().mixed_compares[static_cast<size_t>(op)];
+  if (base::IsSigned(first) && second == Kind::kU64) return {cells[0], Kind::kI64, Kind::kU64};
+  if (first == Kind::kU64 && base::IsSigned(second)) return {cells[1], Kind::kU64, Kind::kI64};
+  return {};
 }
 
 CastFn FindCast(base::Kind from, base::Kind to) {

@@ -29,9 +29,14 @@ struct ElementwiseKernel {
 };
 ElementwiseKernel FindKernel(Op op, base::Kind compute_kind);
 
-// The exact comparison of an int64 with a uint64, in either order, whose common kind (float64)
-// would lose bits. Null for operations that compare nothing and for other kinds.
-ElementwiseFn FindMixedCompare(Op op, base::Kind first, base::Kind second);
+// The exact comparison of a signed integer with a uint64, in either order, whose common kind
+// (float64) would lose bits, and the kinds that its operands are loaded as. `run` is null for
+// operations that compare nothing and for other kinds.
+struct MixedCompare {
+  ElementwiseFn run = nullptr;
+  base::Kind first{}, second{};
+};
+MixedCompare FindMixedCompare(Op op, base::Kind first, base::Kind second);
 
 // out[i] = (to)in[i], n elements, both native and contiguous. Every pair of numeric kinds exists.
 using CastFn = void (*)(const void* in, void* out, size_t n);
@@ -66,7 +71,8 @@ struct ReductionKernel {
   void (*merge)(Accumulator* acc, const Accumulator* other) = nullptr;  // `other` came after
   // Writes one element of the result kind (see ReduceRule). `ddof` matters for var and std only.
   void (*finish)(const Accumulator* acc, double ddof, void* out) = nullptr;
-  // Whether nothing that comes can change the result any more; null where something always can.
+  // Whether nothing can change the result any more, whether it comes after what was seen or before
+  // it; null where something always can.
   bool (*done)(const Accumulator* acc) = nullptr;
 };
 // `compute_kind` is the operand's kind with f16 and bf16 as f32; the result for those is f32 and

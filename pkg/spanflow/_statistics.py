@@ -91,9 +91,7 @@ def nanquantile(
 
 
 def _shares(q: Any) -> Any:
-    if isinstance(q, (int, float)):
-        return q / 100
-    return [share / 100 for share in q]
+    return [share / 100 for share in q] if hasattr(q, "__iter__") else q / 100
 
 
 def percentile(

@@ -92,7 +92,7 @@ void CheckMixedCompare() {
     b.push_back(static_cast<B>(x));  // the same bits
     a.push_back(x);
   }
-  const ElementwiseFn run = FindMixedCompare(kOp, kFirst, kSecond);
+  const ElementwiseFn run = FindMixedCompare(kOp, kFirst, kSecond).run;
   ASSERT_NE(run, nullptr);
   std::vector<std::byte> first(a.size() * 8 + 1), second(b.size() * 8 + 3);
   std::memcpy(first.data() + 1, a.data(), a.size() * 8);
@@ -111,10 +111,10 @@ void CheckMixed() {
     CheckMixedCompare<kOp, Kind::kI64, Kind::kU64>();
     CheckMixedCompare<kOp, Kind::kU64, Kind::kI64>();
   } else {
-    EXPECT_EQ(FindMixedCompare(kOp, Kind::kI64, Kind::kU64), nullptr);
+    EXPECT_EQ(FindMixedCompare(kOp, Kind::kI64, Kind::kU64).run, nullptr);
   }
-  EXPECT_EQ(FindMixedCompare(kOp, Kind::kI64, Kind::kI64), nullptr);
-  EXPECT_EQ(FindMixedCompare(kOp, Kind::kU64, Kind::kF64), nullptr);
+  EXPECT_EQ(FindMixedCompare(kOp, Kind::kI64, Kind::kI64).run, nullptr);
+  EXPECT_EQ(FindMixedCompare(kOp, Kind::kU64, Kind::kF64).run, nullptr);
 }
 
 TEST_P(Semantics, SignedAndUnsignedCompareExactly) {
