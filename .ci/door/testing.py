@@ -22,11 +22,15 @@ SANITIZER_OPTIONS = {
 }
 
 
-def run(env, flavour, pytest_args):
-    """The whole suite for one interpreter; returns an exit code."""
+def run(env, flavour, pytest_args, browser=False):
+    """The whole suite for one interpreter; returns an exit code. Tests that need a browser are
+    skipped where there is none, unless `browser` asks for them."""
+    if browser:
+        system.ensure(["chromium"])
     folder = build.install(env, flavour)
     failed = run_cpp(folder, build.build_variables(env, flavour), [])
-    return run_pytest(env, folder.name, pytest_args) or failed
+    needed = {"SPANFLOW_TEST_BROWSER": "1"} if browser else {}
+    return run_pytest(env, folder.name, pytest_args, needed) or failed
 
 
 def run_cpp(folder, variables, names, wrapper=()):

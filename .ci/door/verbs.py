@@ -99,6 +99,9 @@ def _parser():
     verb("demo", _demo, "run the main job on real data; takes the demo's options")
     test = verb("test", _test, "run the C++ and Python tests")
     test.add_argument("--sanitize", choices=list(testing.SANITIZERS), help="the C++ rooms under …")
+    test.add_argument(
+        "--browser", action="store_true", help="also look at the lab's page in chromium"
+    )
     verb("build", _build, "build and install into the virtual environment")
     verb("bench", _bench, "measure against peers; takes the benchmark's options")
     fix = verb("lint", _lint, "check format, style, includes and stubs")
@@ -135,7 +138,7 @@ def _test(args):
     env, flavour = _set_up(args)
     if args.sanitize:
         return testing.run_sanitized(env, args.sanitize, flavour, args.rest)
-    return testing.run(env, flavour, args.rest)
+    return testing.run(env, flavour, args.rest, browser=args.browser)
 
 
 def _build(args):

@@ -201,6 +201,29 @@ Ref GetDoc(PyObject* self, void*) {
 Ref GetKind(PyObject* self, void*) {
   return Check(PyUnicode_FromString(AsOperation(self)->is_reduction ? "reduction" : "elementwise"));
 }
+Ref GetNin(PyObject* self, void*) {
+  const OperationObject* operation = AsOperation(self);
+  return Check(PyLong_FromLong(operation->is_reduction ? 1 : simd::InfoOf(operation->op()).arity));
+}
+// The dtypes that have a kernel of their own; float16 and bfloat16 use float32's.
+Ref GetTypes(PyObject* self, void*) {
+  const OperationObject* operation = AsOperation(self);
+  const simd::KindSet kinds = operation->is_reduction ? simd::InfoOf(operation->reduction()).kinds
+                                                      : simd::InfoOf(operation->op()).kinds;
+  Ref names = Check(PyList_New(0));
+  for (int i = 0; i < base::kNumKinds; ++i) {
+    const auto kind = static_cast<base::Kind>(i);
+    if (!simd::Contains(kinds, kind)) continue;
+    const Ref name = Check(PyUnicode_FromString(base::InfoOf(kind).name));
+    capi::CheckStatus(PyList_Append(names.get(), name.get()));
+  }
+  return Check(PyList_AsTuple(names.get()));
+}
+Ref GetErrorBound(PyObject* self, void*) {
+  const OperationObject* operation = AsOperation(self);
+  if (operation->is_reduction) return capi::None();
+  return Check(PyFloat_FromDouble(simd::InfoOf(operation->op()).ulps));
+}
 // Operations pickle by name.
 Ref Reduce(PyObject* self, PyObject*) { return GetName(self, nullptr); }
 
@@ -227,6 +250,15 @@ PyGetSetDef getset[] = {
     {"__doc__", reinterpret_cast<getter>(capi::Slot<&GetDoc>()), nullptr, nullptr, nullptr},
     {"kind", reinterpret_cast<getter>(capi::Slot<&GetKind>()), nullptr,
      "'elementwise' or 'reduction'.", nullptr},
+    {"nin", reinterpret_cast<getter>(capi::Slot<&GetNin>()), nullptr,
+     "The number of operands (arrays).", nullptr},
+    {"types", reinterpret_cast<getter>(capi::Slot<&GetTypes>()), nullptr,
+     "The dtypes with a kernel of their own; float16 and bfloat16 use the one of float32.",
+     nullptr},
+    {"error_bound", reinterpret_cast<getter>(capi::Slot<&GetErrorBound>()), nullptr,
+     "The largest error in units in the last place, 0 for results that are exact or rounded\n"
+     "correctly; None for reductions.",
+     nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMethodDef methods[] = {{"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},

@@ -1,8 +1,12 @@
 // What the process and the machine can do: SIMD targets, threads, caches, memory.
+#include <algorithm>
+#include <array>
+#include <cstring>
 #include <string>
 #include <vector>
 
 #include "array/create.h"
+#include "array/probe.h"
 #include "array/promote.h"
 #include "array/reduce.h"
 #include "bindings/array_object.h"
@@ -91,6 +95,28 @@ Ref Machine(PyObject*, PyObject*) {
                              memory::AllocatorName()));
 }
 
+// Passes over memory that do nothing else (array/probe.h): what the lab holds kernels against.
+Ref Pass(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<4> kSignature("_pass", {"traffic", "a", "out", "repeats"}, 4, 4);
+  static constexpr std::array<const char*, simd::kNumTraffics> kNames = {
+      "read", "write", "write past the caches", "copy", "copy past the caches"};
+  const auto [traffic, a, out, repeats] = kSignature.Parse(args, nargs, kwnames);
+  const char* wanted = PyUnicode_AsUTF8(traffic);
+  if (wanted == nullptr) throw capi::PythonError{};
+  const auto found = std::find_if(kNames.begin(), kNames.end(),
+                                  [&](const char* name) { return std::strcmp(name, wanted) == 0; });
+  if (found == kNames.end()) Raise(PyExc_ValueError, "no traffic %R", traffic);
+  ModuleState* state = StateOf(module);
+  const Ref from = AsArrayObject(state, a, nullptr, nullptr), to = OutArray(state, out);
+  const int64_t times = PyLong_AsLongLong(repeats);
+  if (times == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  capi::Check(RunDetached(kDetachBytes, [&] {
+    return array::Pass(static_cast<simd::Traffic>(found - kNames.begin()),
+                       AsArray(from.get())->view, AsArray(to.get())->view, times);
+  }));
+  return capi::None();
+}
+
 // Several reductions of all elements in one pass: what `describe` stands on.
 Ref ReduceMany(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<3> kSignature("_reduce_many", {"a", "operations", "ddof"}, 3, 2);
@@ -140,6 +166,7 @@ PyMethodDef system_functions[] = {
     {"trim_memory", capi::Method<&TrimMemory>(), METH_NOARGS,
      "trim_memory()\n--\n\nGive memory that is kept for reuse back to the system."},
     {"_machine", capi::Method<&Machine>(), METH_NOARGS, nullptr},
+    {"_pass", capi::Method<&Pass>(), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {"_reduce_many", capi::Method<&ReduceMany>(), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 

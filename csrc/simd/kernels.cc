@@ -95,6 +95,10 @@ ScanKernel FindScan(Scan scan, base::Kind compute_kind) {
   return CurrentTables().scans[static_cast<size_t>(scan)][Index(compute_kind)];
 }
 
+TrafficFn FindTraffic(Traffic traffic) {
+  return CurrentTables().traffic[static_cast<size_t>(traffic)];
+}
+
 base::Kind ResultKind(Reduction reduction, base::Kind operand_kind) {
   return ResultOf(InfoOf(reduction).rule, operand_kind);
 }

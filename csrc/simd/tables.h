@@ -27,6 +27,7 @@ struct Tables {
   decltype(&Scatter) scatter = nullptr;
   decltype(&Compress) compress = nullptr;
   decltype(&CountTrue) count_true = nullptr;
+  TrafficFn traffic[kNumTraffics] = {};
 };
 
 // The families of kernels, each in its own source, which defines Fill##Name. `target` is an index
@@ -48,7 +49,8 @@ struct Tables {
   ROW(Scans)                   \
   ROW(Columns)                 \
   ROW(Moves)                   \
-  ROW(Compress)
+  ROW(Compress)                \
+  ROW(Probe)
 
 #define SPANFLOW_ROW(Name) void Fill##Name(size_t target, Tables* tables);
 SPANFLOW_FAMILIES(SPANFLOW_ROW)

@@ -54,3 +54,13 @@ if "SPANFLOW_SIMD_TARGET" in _os.environ or "SPANFLOW_NUM_THREADS" in _os.enviro
     _settings.warn()
 
 __all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]
+__all__ += ["lab"]  # noqa: F405  (__getattr__ has it)
+
+
+def __getattr__(name: str) -> object:
+    """The lab is loaded when it is first used: most programs do without it."""
+    if name == "lab":
+        import importlib
+
+        return importlib.import_module("spanflow.lab")
+    raise AttributeError(f"module 'spanflow' has no attribute {name!r}")

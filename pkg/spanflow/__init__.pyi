@@ -3,6 +3,7 @@
 
 from typing import Final
 
+from spanflow import lab as lab
 from spanflow import simd as simd
 from spanflow._core import *
 from spanflow._core import Operation
@@ -121,6 +122,7 @@ __all__ = [
     "isinf",
     "isnan",
     "kurtosis",
+    "lab",
     "lazy",
     "left_shift",
     "less",

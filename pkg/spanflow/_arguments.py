@@ -10,6 +10,7 @@ import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 MOST = 2**63 - 1  # bytes, and elements along a dimension
 ROWS, COLUMNS = 21_600, 43_200  # of the demo's land mask, a byte each
@@ -78,5 +79,39 @@ def demo(prog: str = "spanflow.demo") -> argparse.ArgumentParser:
     parser.add_argument(
         "--picture", type=picture, metavar="FILE",
         help="where the map goes, a .png, .pdf or .svg; default: world.png beside the data",
+    )  # fmt: skip
+    return parser
+
+
+def bench_kernels(suites: Any) -> argparse.ArgumentParser:
+    """Adds `kernels` to the suites of `spanflow bench`. Words are checked when all are known."""
+    parser = suites.add_parser(
+        "kernels",
+        help="operations by dtype, layout, size, SIMD target and threads",
+        description="Measures operations: GB/s, elements per ns, the share of what memory allows, "
+        "and errors in ULP. Several words go with commas between.",
+    )
+    for name, default, about in (
+        ("--op", None, "operations, or elementwise, reduction, scan, registered (default: all)"),
+        ("--dtype", "f4", "such as f4,f2,i8; all"),
+        ("--layout", "contiguous", "contiguous, strided, reversed, unaligned, big-endian, column, "
+                                   "broadcast; all"),
+        ("--size", "1k,64k,1M,16M", "elements; 1k:256M is a range in steps of 4"),
+        ("--target", None, "SIMD targets, or all (default: the one in use)"),
+        ("--threads", "1", "numbers of threads, such as 1,2"),
+        ("--vs", "", "numpy"),
+    ):  # fmt: skip
+        shown = f"{about} ({default})" if default else about
+        parser.add_argument(name, default=default, metavar="WORDS", help=shown)
+    parser.add_argument(
+        "--seconds", type=float, default=0.05, help="for each contender in a case (0.05)"
+    )
+    parser.add_argument(
+        "--load", action="append", default=[], metavar="FILE.py",
+        help="runs a file that registers functions with spanflow.lab.register",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", action="append", default=[], type=Path, metavar="FILE",
+        help="also writes .json (pyperf reads it), .csv or .html; may be given several times",
     )  # fmt: skip
     return parser

@@ -1,4 +1,4 @@
-"""The `spanflow` command: describe a file, say what this installation can do.
+"""The `spanflow` command: describe a file, say what this installation can do, measure its kernels.
 
 Exit codes: 0 done · 1 the file or the machine did not let us (the reason is on standard error) ·
 2 wrong use of the command · 130 stopped with Ctrl-C.
@@ -19,7 +19,8 @@ EXAMPLES = """examples:
   spanflow describe big.npy
   spanflow describe samples.bin --dtype '<f4' --shape 1000,512 --offset 64
   spanflow describe table.bin --dtype "[('time', '<f8'), ('value', '<f4', (3,))]"
-  spanflow info --json"""
+  spanflow info --json
+  spanflow bench kernels --op add,exp --size 1k:16M --target all --vs numpy --out report.html"""
 _MAGIC = b"\x93NUMPY"
 
 
@@ -30,12 +31,16 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.command == "describe" and args.dtype is None and (args.shape or args.offset):
         parser.error("--shape and --offset describe a raw file: give its --dtype as well")
+    if args.command == "bench":
+        from spanflow import _cli_bench
+
+        args.plan = _cli_bench.plan(args, parser.error)
     return _console.run(f"spanflow {args.command}", lambda: _answer(args))
 
 
 def _answer(args: argparse.Namespace) -> None:
     answer = args.run(args)
-    print(json.dumps(answer, indent=2) if args.json else args.text(answer))
+    print(json.dumps(answer, indent=2) if getattr(args, "json", False) else args.text(answer))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     describe.set_defaults(run=_run_describe, text=_describe_text.text)
     info = commands.add_parser("info", help="version, SIMD targets, allocator, Python, caches")
     info.set_defaults(run=lambda args: _info.info(), text=_info.text)
+    bench = commands.add_parser("bench", help="measure the kernels on this machine")
+    kernels = _arguments.bench_kernels(
+        bench.add_subparsers(dest="suite", required=True, metavar="SUITE")
+    )
+    kernels.set_defaults(run=_run_bench, text=str)
     for command in (describe, info):
         command.add_argument("--json", action="store_true", help="the same as one JSON object")
     return parser
@@ -86,6 +96,12 @@ def _run_describe(args: argparse.Namespace) -> dict[str, Any]:
         )
     with sf.open(args.file, dtype=args.dtype, **raw) as a:
         return _describe.describe(a, args.file, bins=args.bins)
+
+
+def _run_bench(args: argparse.Namespace) -> str:
+    from spanflow import _cli_bench
+
+    return _cli_bench.run(args.plan, args.out)
 
 
 def _is_npy(path: str) -> bool:

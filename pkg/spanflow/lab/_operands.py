@@ -1,0 +1,85 @@
+"""Operands for measurements: the same numbers at every run, in any dtype and memory layout."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import spanflow as sf
+
+LINE = 1024  # elements of the row that "broadcast" repeats
+
+
+def numbers(
+    dtype: sf.dtype, size: int, value_range: tuple[float, float] | None, seed: int
+) -> sf.Array:
+    """`size` numbers of a native dtype, evenly spread over the range; None: random bits."""
+    stream = random.Random(seed)
+    if dtype.kind == "b":
+        return sf.frombuffer(stream.randbytes(size), "u1") > 127
+    if value_range is None:
+        return sf.frombuffer(stream.randbytes(size * dtype.itemsize), dtype).copy()
+    low, high = value_range
+    if dtype.kind == "c":
+        parts = numbers(sf.dtype(f"f{dtype.itemsize // 2}"), 2 * size, value_range, seed)
+        return parts.view(dtype)
+    if dtype.kind in "iu":
+        bits = sf.frombuffer(stream.randbytes(size), "u1")
+        return (bits % (int(high) - int(low) + 1)).astype(dtype) + int(low)
+    bits = sf.frombuffer(stream.randbytes(4 * size), "u4") >> 8
+    unit = bits.astype("f8") if dtype.itemsize == 8 else bits.astype("f4")
+    return (unit * ((high - low) / (1 << 24)) + low).astype(dtype)
+
+
+def _into(target: sf.Array, a: sf.Array) -> sf.Array:
+    target[...] = a
+    return target
+
+
+def _unaligned(a: sf.Array) -> sf.Array:
+    room = sf.empty(a.nbytes + 1, "u1")
+    return _into(sf.frombuffer(memoryview(room), a.dtype, offset=1), a)
+
+
+def _column(a: sf.Array) -> sf.Array:
+    table = sf.zeros(a.size, sf.dtype([("key", "i4"), ("value", a.dtype)]))
+    return _into(table["value"], a)
+
+
+# How each layout is made of contiguous numbers. "broadcast" is made of several operands together.
+LAYOUTS: dict[str, Callable[[sf.Array], sf.Array]] = {
+    "contiguous": lambda a: a,
+    "strided": lambda a: _into(sf.empty(2 * a.size, a.dtype)[::2], a),
+    "reversed": lambda a: _into(sf.empty(a.size, a.dtype)[::-1], a),
+    "unaligned": _unaligned,
+    "big-endian": lambda a: a.astype(a.dtype.newbyteorder()),
+    "column": _column,
+    "broadcast": lambda a: a,
+}
+
+
+def fits(layout: str, dtype: sf.dtype, nin: int, size: int) -> bool:
+    """Whether a layout says anything of such operands."""
+    if layout == "broadcast":
+        return nin > 1 and size % LINE == 0
+    if layout in ("unaligned", "big-endian"):
+        return dtype.itemsize > 1
+    return True
+
+
+def operands(
+    dtype: sf.dtype,
+    size: int,
+    nin: int,
+    layout: str,
+    value_range: tuple[float, float] | None,
+    first_is_bool: bool,
+) -> list[sf.Array]:
+    """`nin` arrays of `size` elements; in "broadcast" all but the first are one row of a table."""
+    made = []
+    for k in range(nin):
+        own = sf.dtype("?") if first_is_bool and k == 0 else dtype
+        made.append(LAYOUTS[layout](numbers(own, size, value_range, seed=k)))
+    if layout == "broadcast":
+        made = [made[0].reshape(-1, LINE), *(a[:LINE] for a in made[1:])]
+    return made
