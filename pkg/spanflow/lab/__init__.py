@@ -43,9 +43,10 @@ def run(
     registered); None for all of them. layout: contiguous, strided (every other element),
     reversed, unaligned (by a byte), big-endian, column (of a record), broadcast (a row), or all.
     size: elements of each operand; 1k:256M is a range in steps of 4. target: SIMD targets, all, or
-    None for the one in use. versus: "numpy", for its function of the same name; registered functions always take part.
-    Each contender is timed for about `seconds`; a call is timed whole, from Python. `progress` is
-    called as progress(done, total, name) before each case and at the end.
+    None for the one in use. versus: "numpy", for its function of the same name; registered
+    functions always take part. Each contender is timed for about `seconds`; a call is timed whole,
+    from Python. `progress` is called as progress(done, total, name) before each case and at the
+    end.
 
     Raises ValueError for words that nothing goes by, and MemoryError for operands that would take
     more than half of the memory; both before anything is measured.

@@ -38,7 +38,8 @@ def _into(target: sf.Array, a: sf.Array) -> sf.Array:
 
 def _unaligned(a: sf.Array) -> sf.Array:
     room = sf.empty(a.nbytes + 1, "u1")
-    return _into(sf.frombuffer(memoryview(room), a.dtype, offset=1), a)
+    shifted = sf.frombuffer(room, a.dtype, offset=1)  # type: ignore[arg-type]
+    return _into(shifted, a)
 
 
 def _column(a: sf.Array) -> sf.Array:
