@@ -8,6 +8,7 @@
 #include "array/iterate.h"
 #include "array/loader.h"
 #include "array/overlap.h"
+#include "array/promote.h"
 #include "array/split.h"
 #include "array/transpose.h"
 #include "platform/topology.h"
@@ -76,8 +77,19 @@ void Run(CopyRun* run, int64_t n, const RunOptions& options) {
   Split(n, bytes, options, *run);
 }
 
+// A saturating cast is that of the storer: what is loaded are numbers that kernels know.
+void PlanSaturating(const DType& from_type, const DType& to_type, CopyRun* run) {
+  const Kind loaded = ComputeKind(RealKind(from_type.kind()));
+  run->load.Make(from_type, loaded);
+  run->store.Make(to_type, loaded);
+  if (loaded != to_type.kind()) {
+    run->store.convert.cast = simd::FindSaturatingCast(loaded, to_type.kind());
+  }
+}
+
 void CopyNumbers(const DType& from_type, const DType& to_type, std::span<const int64_t> shape,
-                 int64_t n, const Side& from, const Side& to, const RunOptions& options) {
+                 int64_t n, const Side& from, const Side& to, const RunOptions& options,
+                 CastHow how) {
   CopyRun run;
   const AxisOrder order = OrderByStrides(shape, to.strides);
   const Kind kind = to_type.kind();
@@ -88,6 +100,8 @@ void CopyNumbers(const DType& from_type, const DType& to_type, std::span<const i
   if (alike) {
     run.load.MakeOpaque(to_type.itemsize());
     run.store.MakeOpaque(to_type.itemsize());
+  } else if (how.saturate && base::IsInteger(kind)) {
+    PlanSaturating(from_type, to_type, &run);
   } else {
     run.load.Make(from_type, kind);
     run.store.Make(to_type, kind);
@@ -120,25 +134,25 @@ void CopyBytes(int64_t width, std::span<const int64_t> shape, int64_t n, const S
   Run(&run, n * width, options);
 }
 
-Status CopyDisjoint(const View& from, const View& to, const RunOptions& options);
+Status CopyDisjoint(const View& from, const View& to, const RunOptions& options, CastHow how);
 
-Status CopyFields(const View& from, const View& to, const RunOptions& options) {
+Status CopyFields(const View& from, const View& to, const RunOptions& options, CastHow how) {
   for (const base::Field& field : to.dtype().fields()) {
     SPANFLOW_ASSIGN(const View part, FieldView(from, field.name));
     SPANFLOW_ASSIGN(const View target, FieldView(to, field.name));
-    SPANFLOW_TRY(CopyDisjoint(part, target, options));
+    SPANFLOW_TRY(CopyDisjoint(part, target, options, how));
   }
   return Status::Ok();
 }
 
 // `from` broadcasts to `to`, the dtypes convert, and no byte of one is a byte of the other unless
 // both are the same elements.
-Status CopyDisjoint(const View& from, const View& to, const RunOptions& options) {
+Status CopyDisjoint(const View& from, const View& to, const RunOptions& options, CastHow how) {
   const DType &source = from.dtype(), &target = to.dtype();
   const bool equal = source == target;
   if (target.kind() == Kind::kRecord && !equal) {
     SPANFLOW_ASSIGN(const base::Layout layout, BroadcastTo(from.layout, to.layout.shape));
-    return CopyFields(from.With(layout), to, options);
+    return CopyFields(from.With(layout), to, options, how);
   }
   base::Dims strides;
   BroadcastStrides(from.layout, to.layout.shape, &strides);
@@ -147,7 +161,7 @@ Status CopyDisjoint(const View& from, const View& to, const RunOptions& options)
   const int64_t n = to.size();
   if (n == 0) return Status::Ok();
   if (target.numeric()) {
-    CopyNumbers(source, target, shape, n, in, out, options);
+    CopyNumbers(source, target, shape, n, in, out, options, how);
     return Status::Ok();
   }
   const int64_t width = std::min(source.itemsize(), target.itemsize());
@@ -198,11 +212,11 @@ Status CheckConvertible(const DType& from, const DType& to) {
                       "the same fields");
 }
 
-Status Copy(const View& from, const View& to, const RunOptions& options) {
+Status Copy(const View& from, const View& to, const RunOptions& options, CastHow how) {
   SPANFLOW_TRY(CheckConvertible(from.dtype(), to.dtype()));
   if (to.readonly) return Status::Value("assignment destination is read-only");
   if (from.ndim() > to.ndim() && from.layout.shape[0] == 1) {
-    return Copy(DropLeadingOnes(from, to.ndim()), to, options);
+    return Copy(DropLeadingOnes(from, to.ndim()), to, options, how);
   }
   base::Dims strides;
   if (!BroadcastStrides(from.layout, to.layout.shape, &strides)) {
@@ -220,10 +234,10 @@ Status Copy(const View& from, const View& to, const RunOptions& options) {
   if (overlap == Overlap::kSame && equal) return scope.Finish();  // onto itself
   const bool in_place = overlap == Overlap::kSame && to.dtype().numeric();
   if (overlap == Overlap::kNone || in_place) {
-    SPANFLOW_TRY(CopyDisjoint(from, to, options));
+    SPANFLOW_TRY(CopyDisjoint(from, to, options, how));
   } else {
     SPANFLOW_ASSIGN(const View apart, CopyToNew(from, from.dtype(), false, options));
-    SPANFLOW_TRY(CopyDisjoint(apart, to, options));
+    SPANFLOW_TRY(CopyDisjoint(apart, to, options, how));
   }
   return scope.Finish();
 }
@@ -237,10 +251,10 @@ Status Fill(const View& to, const View& item, const RunOptions& options) {
 }
 
 base::Result<View> CopyToNew(const View& from, const DType& dtype, bool fortran,
-                             const RunOptions& options) {
+                             const RunOptions& options, CastHow how) {
   SPANFLOW_TRY(CheckConvertible(from.dtype(), dtype));
   SPANFLOW_ASSIGN(View result, Empty(dtype, from.layout.shape, false, fortran));
-  SPANFLOW_TRY(Copy(from, result, options));
+  SPANFLOW_TRY(Copy(from, result, options, how));
   return result;
 }
 

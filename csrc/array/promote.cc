@@ -116,6 +116,59 @@ Kind Promote(Kind a, Kind b) {
   return ComplexFor(PromoteReal(RealKind(a), RealKind(b)));
 }
 
+namespace {
+
+// bool < unsigned < signed < float < complex.
+int RankOf(Kind kind) {
+  if (kind == Kind::kBool) return 0;
+  if (base::IsInteger(kind)) return base::IsSigned(kind) ? 2 : 1;
+  return base::IsFloat(kind) ? 3 : 4;
+}
+
+bool CanCastNumbers(Kind from, Kind to, Casting casting) {
+  if (from == to || casting == Casting::kUnsafe) return true;
+  if (casting <= Casting::kEquiv) return false;
+  return Promote(from, to) == to ||
+         (casting == Casting::kSameKind && RankOf(from) <= RankOf(to));
+}
+
+// As NumPy, only an unsafe cast brings fields into another order.
+bool CanCastFields(const base::DType& from, const base::DType& to, Casting casting) {
+  for (size_t i = 0; i < to.fields().size(); ++i) {
+    const base::Field& field = to.fields()[i];
+    const bool anywhere = casting == Casting::kUnsafe;
+    const base::Field* const source = anywhere ? from.FindField(field.name) : &from.fields()[i];
+    if (source == nullptr || source->name != field.name || source->shape != field.shape ||
+        !CanCast(source->dtype, field.dtype, casting)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool CanCast(const base::DType& from, const base::DType& to, Casting casting) {
+  if (from == to) return true;
+  if (casting == Casting::kNo) return false;
+  if (from.numeric() && to.numeric()) return CanCastNumbers(from.kind(), to.kind(), casting);
+  if (from.kind() != to.kind()) return false;
+  if (from.kind() == Kind::kBytes) {
+    return from.itemsize() <= to.itemsize() ? casting >= Casting::kSafe
+                                            : casting >= Casting::kSameKind;
+  }
+  return from.fields().size() == to.fields().size() && CanCastFields(from, to, casting);
+}
+
+base::Result<base::DType> PromoteDTypes(const base::DType& a, const base::DType& b) {
+  if (a.numeric() && b.numeric()) return base::DType(Promote(a.kind(), b.kind()));
+  if (a.kind() == Kind::kBytes && b.kind() == Kind::kBytes) {
+    return a.itemsize() >= b.itemsize() ? a : b;
+  }
+  if (a == b) return a;
+  return Status::Type("no dtype holds both " + a.ToString() + " and " + b.ToString());
+}
+
 Kind PromoteOperands(std::span<const OperandType> operands) {
   bool any = false;
   Kind kind = Kind::kBool;

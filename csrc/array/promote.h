@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "base/dtype.h"
 #include "base/status.h"
@@ -17,6 +18,17 @@ namespace spanflow::array {
 
 // The smallest kind that holds both. int64 with uint64 is float64; bfloat16 with float16 float32.
 base::Kind Promote(base::Kind a, base::Kind b);
+
+// Which casts are allowed: NumPy's rules, each of which allows what those before it do.
+enum class Casting : uint8_t { kNo, kEquiv, kSafe, kSameKind, kUnsafe };
+inline constexpr std::string_view kCastingNames[] = {"no", "equiv", "safe", "same_kind", "unsafe"};
+
+// Records cast where all their fields do; numbers and bytes never cast to each other.
+bool CanCast(const base::DType& from, const base::DType& to, Casting casting);
+
+// The smallest dtype, native, to which both cast safely: numbers with numbers, the wider of bytes,
+// equal records. TypeError where there is none.
+base::Result<base::DType> PromoteDTypes(const base::DType& a, const base::DType& b);
 
 // f16 and bf16 compute as f32; every other kind as itself.
 constexpr base::Kind ComputeKind(base::Kind kind) {

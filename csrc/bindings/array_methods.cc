@@ -4,6 +4,7 @@
 #include "array/copy.h"
 #include "array/create.h"
 #include "array/index.h"
+#include "bindings/casts.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "bindings/dtype_object.h"
@@ -118,18 +119,6 @@ Ref Copy(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   return CopyTo(self, self->view.dtype(), FortranOrder(self->view, order));
 }
 Ref ShallowCopy(PyObject* object, PyObject*) { return Copy(object, nullptr, 0, nullptr); }
-
-Ref AsType(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<2> kSignature("astype", {"dtype", "copy"}, 1, 1);
-  const auto [dtype, copy] = kSignature.Parse(args, nargs, kwnames);
-  ArrayObject* self = Open(object);
-  const DType wanted = DTypeFromObject(self->state, dtype);
-  if (copy != nullptr && !capi::Truth(copy) && wanted == self->view.dtype()) {
-    return Ref::Borrow(object);
-  }
-  const bool fortran = self->view.layout.f_contiguous() && !self->view.layout.c_contiguous();
-  return CopyTo(self, wanted, fortran);
-}
 
 // The same bytes as another dtype. A different itemsize changes the last axis, which must then be
 // contiguous.
@@ -327,15 +316,20 @@ PyMethodDef array_methods[] = {
     {"__copy__", capi::Method<&ShallowCopy>(), METH_NOARGS, nullptr},
     {"__deepcopy__", capi::Method<&ShallowCopy>(), METH_O, nullptr},
     {"astype", FAST(AsType),
-     "astype($self, /, dtype, *, copy=True)\n"
-     "--\n"
-     "\n"
-     "A new array of the same shape with the elements cast to dtype, as C casts numbers.\n"
-     "\n"
-     "copy=False returns the array itself when the dtype is the same. Raises TypeError for a "
-     "dtype\n"
-     "that spanflow does not have or to which this one does not cast (numbers cast to numbers,\n"
-     "bytes to bytes, records to records of the same field names)."},
+     "astype($self, /, dtype, *, casting='unsafe', saturate=False, copy=True)\n--\n\n"
+     "A new array of the same shape with the elements cast to dtype, as C casts numbers.\n\n"
+     "casting says which casts are allowed, as in can_cast(). With saturate numbers that an "
+     "integer\ndtype does not hold become the nearest one that it does, and NaN becomes 0. "
+     "copy=False returns\nthe array itself when the dtype is the same. Raises TypeError for a "
+     "dtype that spanflow does\nnot have or to which this one does not cast (numbers cast to "
+     "numbers, bytes to bytes, records to\nrecords of the same field names), ValueError for "
+     "another rule."},
+    {"byteswap", FAST(ByteSwap),
+     "byteswap($self, /, inplace=False)\n--\n\n"
+     "A new array of the same dtype with the bytes of every number reversed, or the array itself "
+     "with\ninplace.\n\nThe values change; astype(a.dtype.newbyteorder()) keeps them. Parts of "
+     "complex numbers and\nfields of records are reversed one by one, bytes (S) not at all. "
+     "Raises ValueError for a read-only\narray and inplace."},
     {"view", FAST(ViewAs),
      "view($self, /, dtype=None)\n"
      "--\n"

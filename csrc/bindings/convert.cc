@@ -288,4 +288,10 @@ bool IsPythonScalar(PyObject* object) {
          PyComplex_CheckExact(object);
 }
 
+array::Weak WeakOf(PyObject* scalar) {
+  if (PyBool_Check(scalar)) return array::Weak::kBool;
+  if (PyLong_Check(scalar)) return array::Weak::kInt;
+  return PyFloat_Check(scalar) ? array::Weak::kFloat : array::Weak::kComplex;
+}
+
 }  // namespace spanflow::bindings

@@ -5,6 +5,7 @@
 // Fails: TypeError for an object that is no such element, OverflowError for one that does not fit.
 #pragma once
 
+#include "array/promote.h"
 #include "array/view.h"
 #include "bindings/state.h"
 
@@ -22,5 +23,6 @@ capi::Ref ViewToList(const array::View& view);
 // A number that takes its dtype from the arrays beside it (NEP 50): exactly bool, int, float or
 // complex.
 bool IsPythonScalar(PyObject* object);
+array::Weak WeakOf(PyObject* scalar);  // of such a number
 
 }  // namespace spanflow::bindings

@@ -9,6 +9,7 @@
 
 namespace spanflow::bindings {
 
+extern PyMethodDef cast_functions[];
 extern PyMethodDef file_functions[];
 extern PyMethodDef statistics_functions[];
 extern PyMethodDef system_functions[];

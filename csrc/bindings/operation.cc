@@ -48,12 +48,6 @@ struct Operands {
   std::span<const OperandType> type_span() const { return {types, static_cast<size_t>(count)}; }
 };
 
-Weak WeakOf(PyObject* scalar) {
-  if (PyBool_Check(scalar)) return Weak::kBool;
-  if (PyLong_Check(scalar)) return Weak::kInt;
-  return PyFloat_Check(scalar) ? Weak::kFloat : Weak::kComplex;
-}
-
 void RequireNumeric(const DType& dtype, const char* name) {
   if (dtype.numeric()) return;
   Raise(PyExc_TypeError, "%s() works on numbers, not on %s%s", name, dtype.ToString().c_str(),
@@ -126,13 +120,6 @@ const View* OperandView(Operand& operand, const OperandType& type, const array::
   operand.item_view.data = operand.item;
   operand.item_view.layout.dtype = DType(kind);
   return &operand.item_view;
-}
-
-int Category(Kind kind) {
-  if (kind == Kind::kBool) return 0;
-  if (base::IsUnsigned(kind)) return 1;
-  if (base::IsSigned(kind)) return 2;
-  return base::IsFloat(kind) ? 3 : 4;
 }
 
 base::Dims BroadcastOf(Views views) {
@@ -259,7 +246,7 @@ bool IsOperandLike(ModuleState* state, PyObject* object) {
 void CheckOut(const char* name, const View& out, Kind result) {
   RequireNumeric(out.dtype(), name);
   CheckWritable(out);
-  if (Category(result) > Category(out.dtype().kind())) {
+  if (!array::CanCast(DType(result), out.dtype(), array::Casting::kSameKind)) {
     Raise(PyExc_TypeError, "%s() gives %s, which does not cast to out's dtype %s (rule: same_kind)",
           name, base::InfoOf(result).name, out.dtype().ToString().c_str());
   }

@@ -1,9 +1,11 @@
 // Module functions for what is neither element by element nor a reduction of the table: inner
-// products, running folds and quantiles.
+// products, running and moving folds, quantiles.
+#include <string>
 #include <vector>
 
 #include "array/copy.h"
 #include "array/dot.h"
+#include "array/moving.h"
 #include "array/promote.h"
 #include "array/quantile.h"
 #include "array/scan.h"
@@ -73,6 +75,39 @@ Ref ScanFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyOb
                                                  1);
   const auto [a, axis, out] = kSignature.Parse(args, nargs, kwnames);
   return ApplyScan(StateOf(module), kScan, a, axis, out);
+}
+
+simd::Reduction MovingFrom(PyObject* object) {
+  const std::string name = capi::Text(object);
+  for (const auto fold : {simd::Reduction::kSum, simd::Reduction::kMean, simd::Reduction::kMin,
+                          simd::Reduction::kMax}) {
+    if (name == simd::InfoOf(fold).name) return fold;
+  }
+  Raise(PyExc_ValueError, "'%s' does not move: sum, mean, min and max do", name.c_str());
+}
+
+// What moving_sum() and its relatives stand on.
+Ref Moving(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<5> kSignature("_moving", {"fold", "a", "window", "axis", "out"},
+                                                 5, 5);
+  const auto [name, a, length, along, out] = kSignature.Parse(args, nargs, kwnames);
+  ModuleState* const state = StateOf(module);
+  const simd::Reduction fold = MovingFrom(name);
+  const std::string function = std::string("moving_") + simd::InfoOf(fold).name;
+  const Ref array = NumbersFrom(state, function.c_str(), a);
+  const View& view = AsArray(array.get())->view;
+  const int axis = capi::Take(base::NormalizeAxis(capi::Integer(along), view.ndim()));
+  const int64_t window = capi::Integer(length);
+  const Kind operand = view.dtype().kind();
+  capi::Check(array::CheckKinds(function.c_str(), simd::InfoOf(fold).kinds, operand));
+  const base::Dims shape =
+      capi::Take(array::MovingShape(fold, view.layout.shape, axis, window));
+  const Ref result =
+      ResultArray(state, function.c_str(), simd::ResultKind(fold, operand), shape, out);
+  const View& to = AsArray(result.get())->view;
+  capi::Check(RunDetached(view.layout.nbytes(),
+                          [&] { return array::MovingFold(fold, view, axis, window, to); }));
+  return ResultObject(result, out);
 }
 
 // A number, or a sequence of them.
@@ -153,6 +188,7 @@ PyMethodDef statistics_functions[] = {
     {"vdot", FAST(VDot),
      "vdot($module, /, a, b, out=None)\n--\n\nAs dot(), with the complex conjugates of a."},
     {"_quantiles", FAST(Quantiles), nullptr},
+    {"_moving", FAST(Moving), nullptr},
 #define SPANFLOW_ROW(Name, name, rule, kinds, summary)                                        \
   {name, FAST(ScanFunction<simd::Scan::k##Name>),                                             \
    name "($module, /, a, axis=None, *, out=None)\n--\n\nAlong an axis " summary               \

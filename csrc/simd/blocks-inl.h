@@ -5,7 +5,8 @@
 //
 // A Step is the body of a kernel:
 //   static constexpr size_t kItems;                        // items that one Do takes
-//   static constexpr std::array<size_t, kArity> kIn;       // bytes of an item of each input
+//   static constexpr std::array<size_t, kArity> kIn;       // bytes of an item of each input; 0: the
+//                                                          // same item for all
 //   static constexpr size_t kOut;                          // bytes of an item of the output
 //   static void Do(const std::byte* const* in, std::byte* out);   // reads all, then writes
 #if defined(SPANFLOW_SIMD_BLOCKS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -196,6 +197,8 @@ HWY_NOINLINE inline void RunShort(const StepShape& shape, const void* const* inp
   alignas(64) std::byte results[kMaxStepBytes];
   const void* at[3];
   for (size_t k = 0; k < shape.arity; ++k) {
+    at[k] = inputs[k];
+    if (shape.in[k] == 0) continue;
     const size_t used = n * shape.in[k];
     std::memcpy(copies[k], inputs[k], used);
     std::memset(copies[k] + used, 0, shape.items * shape.in[k] - used);

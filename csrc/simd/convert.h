@@ -6,7 +6,9 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "simd/lanes.h"
 
@@ -143,6 +145,32 @@ SPANFLOW_CONVERT Item<kTo> Convert(Item<kFrom> value) {
     return IntegerFromFloat<To>(value);
   } else {
     return static_cast<To>(value);
+  }
+}
+
+// The number of To nearest to a value, NaN as 0. Limits that the type of the value holds exactly are
+// applied before the cast, where vectors have minima and maxima; others after it.
+template <class To, class From>
+SPANFLOW_CONVERT To Saturated(From value) {
+  using Limits = std::numeric_limits<To>;
+  if constexpr (std::is_integral_v<From>) {
+    using Own = std::numeric_limits<From>;
+    constexpr From kLow =
+        std::cmp_less(Own::min(), Limits::min()) ? static_cast<From>(Limits::min()) : Own::min();
+    constexpr From kHigh =
+        std::cmp_greater(Own::max(), Limits::max()) ? static_cast<From>(Limits::max()) : Own::max();
+    const From low = value < kLow ? kLow : value;
+    return static_cast<To>(low > kHigh ? kHigh : low);
+  } else {
+    constexpr From kLow = static_cast<From>(Limits::min());
+    constexpr From kHigh = static_cast<From>(Limits::max());
+    const From number = value != value ? From{0} : value;
+    const From low = number < kLow ? kLow : number;
+    if constexpr (Limits::digits <= std::numeric_limits<From>::digits) {
+      return IntegerFromFloat<To>(low > kHigh ? kHigh : low);
+    } else {  // kHigh was rounded up, to the first number that is too large
+      return number >= kHigh ? Limits::max() : IntegerFromFloat<To>(low);
+    }
   }
 }
 

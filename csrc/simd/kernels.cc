@@ -51,6 +51,17 @@ CastFn FindCast(base::Kind from, base::Kind to) {
   return CurrentTables().casts[Index(from)][Index(to)];
 }
 
+CastFn FindSaturatingCast(base::Kind from, base::Kind to) {
+  if (!base::IsNumeric(from) || !base::IsNumeric(to)) return nullptr;
+  const CastFn limited = CurrentTables().saturating_casts[Index(from)][Index(to)];
+  return limited != nullptr ? limited : FindCast(from, to);
+}
+
+ElementwiseKernel FindAffine(base::Kind from, base::Kind to) {
+  if (!base::IsNumeric(from) || (to != base::Kind::kF32 && to != base::Kind::kF64)) return {};
+  return CurrentTables().affine[Index(from)][to == base::Kind::kF64];
+}
+
 CastFn FindByteSwap(int unit) {
   return unit == 2 || unit == 4 || unit == 8 ? CurrentTables().byte_swaps[unit] : nullptr;
 }

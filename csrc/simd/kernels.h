@@ -42,6 +42,14 @@ MixedCompare FindMixedCompare(Op op, base::Kind first, base::Kind second);
 using CastFn = void (*)(const void* in, void* out, size_t n);
 CastFn FindCast(base::Kind from, base::Kind to);
 
+// The same with numbers that an integer `to` cannot hold as the nearest one that it can, and NaN as
+// 0. `from` is a compute kind and real where `to` is an integer.
+CastFn FindSaturatingCast(base::Kind from, base::Kind to);
+
+// out[i] = (to)in[0][i] * *in[1] + *in[2], each step rounded to `to` (f32 or f64), the kind of the
+// two numbers. Null for pairs that a cast to `to` comes before.
+ElementwiseKernel FindAffine(base::Kind from, base::Kind to);
+
 // out[i] = in[i] with its bytes reversed in units of `unit` (2, 4 or 8) bytes; n units. May be in
 // place. For unit 1 the result is null.
 CastFn FindByteSwap(int unit);

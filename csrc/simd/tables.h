@@ -17,6 +17,8 @@ struct Tables {
   ElementwiseKernel ops[kNumOps][base::kNumKinds];
   ElementwiseFn mixed_compares[kNumOps][2] = {};  // [1]: the unsigned operand is the first
   CastFn casts[base::kNumKinds][base::kNumKinds] = {};
+  CastFn saturating_casts[base::kNumKinds][base::kNumKinds] = {};  // null: the plain one
+  ElementwiseKernel affine[base::kNumKinds][2];                    // to f32, to f64
   ReductionKernel reductions[kNumReductions][base::kNumKinds];
   SiftFn sifts[base::kNumKinds] = {};
   SummaryFn summaries[base::kNumKinds] = {};
@@ -41,6 +43,7 @@ struct Tables {
   ROW(Trigonometry)            \
   ROW(Logic)                   \
   ROW(Casts)                   \
+  ROW(Numbers)                 \
   ROW(Folds)                   \
   ROW(Moments)                 \
   ROW(Places)                  \

@@ -26,6 +26,16 @@ from spanflow._statistics import (  # noqa: F401
     quantile,
     stats,
 )
+from spanflow._windows import (  # noqa: F401
+    diff,
+    downsample,
+    flip,
+    moving_max,
+    moving_mean,
+    moving_min,
+    moving_sum,
+    roll,
+)
 
 # NumPy's second names.
 _ALIASES = {
