@@ -25,9 +25,11 @@ using simd::Reduction;
 
 // Longer windows are folded from both ends: doubling takes a pass more for each power of two.
 constexpr int64_t kMostDoubled = 512;
-// Lines that lie closer together than their elements go side by side, so many at a time.
-constexpr int64_t kSideBySide = 32;
-constexpr int64_t kTileItems = 2048;  // about so many results at a time stay in the L1 cache
+// Lines that lie closer together than their elements go side by side: more of them, and fewer
+// elements, where windows are short.
+constexpr int64_t kMinSide = 32;
+constexpr int64_t kMaxSide = 256;
+constexpr int64_t kTileItems = 2048;  // about so many results at a time stay in the caches
 
 // Floats are added as f64 and rounded once, as sums are; a mean of integers is one of f64.
 Kind KindToFold(Reduction fold, Kind kind) {
@@ -88,7 +90,7 @@ class Mover {
     const AxisOrder order = OrderByStrides(Span(shape), Span(out_strides));
     MakeWalk(in.data, Span(shape), Span(in_strides), order, &in_others_);
     MakeWalk(out.data, Span(shape), Span(out_strides), order, &out_others_);
-    width_ = std::min(across_.extent, kSideBySide);
+    width_ = std::min(across_.extent, std::clamp(kTileItems / window, kMinSide, kMaxSide));
     count_ = doubled() ? std::max(kTileItems / width_, 2 * window) : window;
     count_ = std::min(count_, along_.extent);
   }

@@ -148,29 +148,42 @@ SPANFLOW_CONVERT Item<kTo> Convert(Item<kFrom> value) {
   }
 }
 
-// The number of To nearest to a value, NaN as 0. Limits that the type of the value holds exactly are
-// applied before the cast, where vectors have minima and maxima; others after it.
+// A saturating cast has two steps: a value is limited to what To holds, NaN to 0, and then cast.
+// Where To has more digits than a float, the float nearest to its largest number is the first that
+// is too large, and left to the second step.
 template <class To, class From>
-SPANFLOW_CONVERT To Saturated(From value) {
+SPANFLOW_CONVERT From Limited(From value) {
+  using Limits = std::numeric_limits<To>;
+  using Own = std::numeric_limits<From>;
+  constexpr bool kFloat = std::is_floating_point_v<From>;
+  constexpr From kLow = [] {
+    if constexpr (kFloat) return static_cast<From>(Limits::min());
+    if constexpr (!kFloat) {
+      return std::cmp_less(Own::min(), Limits::min()) ? static_cast<From>(Limits::min())
+                                                      : Own::min();
+    }
+  }();
+  constexpr From kHigh = [] {
+    if constexpr (kFloat) return static_cast<From>(Limits::max());
+    if constexpr (!kFloat) {
+      return std::cmp_greater(Own::max(), Limits::max()) ? static_cast<From>(Limits::max())
+                                                         : Own::max();
+    }
+  }();
+  if constexpr (kFloat) value = value != value ? From{0} : value;
+  const From low = value < kLow ? kLow : value;
+  return low > kHigh ? kHigh : low;
+}
+
+template <class To, class From>
+SPANFLOW_CONVERT To FromLimited(From value) {
   using Limits = std::numeric_limits<To>;
   if constexpr (std::is_integral_v<From>) {
-    using Own = std::numeric_limits<From>;
-    constexpr From kLow =
-        std::cmp_less(Own::min(), Limits::min()) ? static_cast<From>(Limits::min()) : Own::min();
-    constexpr From kHigh =
-        std::cmp_greater(Own::max(), Limits::max()) ? static_cast<From>(Limits::max()) : Own::max();
-    const From low = value < kLow ? kLow : value;
-    return static_cast<To>(low > kHigh ? kHigh : low);
+    return static_cast<To>(value);
+  } else if constexpr (Limits::digits <= std::numeric_limits<From>::digits) {
+    return IntegerFromFloat<To>(value);
   } else {
-    constexpr From kLow = static_cast<From>(Limits::min());
-    constexpr From kHigh = static_cast<From>(Limits::max());
-    const From number = value != value ? From{0} : value;
-    const From low = number < kLow ? kLow : number;
-    if constexpr (Limits::digits <= std::numeric_limits<From>::digits) {
-      return IntegerFromFloat<To>(low > kHigh ? kHigh : low);
-    } else {  // kHigh was rounded up, to the first number that is too large
-      return number >= kHigh ? Limits::max() : IntegerFromFloat<To>(low);
-    }
+    return value >= static_cast<From>(Limits::max()) ? Limits::max() : IntegerFromFloat<To>(value);
   }
 }
 

@@ -90,6 +90,26 @@ size_t GatherEven(const std::byte* in, std::byte* out, size_t n) {
   return i;
 }
 
+// Every third or fourth item, as pixels and records have them.
+template <class T, size_t kStep>
+size_t GatherOneOf(const std::byte* in, std::byte* out, size_t n) {
+  const hn::ScalableTag<T> d;
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  size_t i = 0;
+  for (; i + kLanes < n; i += kLanes) {
+    const T* const from = reinterpret_cast<const T*>(in + kStep * i * sizeof(T));
+    hn::Vec<decltype(d)> first, second, third;
+    if constexpr (kStep == 3) {
+      hn::LoadInterleaved3(d, from, first, second, third);
+    } else {
+      hn::Vec<decltype(d)> fourth;
+      hn::LoadInterleaved4(d, from, first, second, third, fourth);
+    }
+    Store(first, d, out + i * sizeof(T));
+  }
+  return i;
+}
+
 // Back to front: `in` is the first item read, the others lie before it.
 template <class T>
 size_t GatherReversed(const std::byte* in, std::byte* out, size_t n) {
@@ -107,6 +127,8 @@ template <class T>
 HWY_INLINE size_t GatherVectors(const std::byte* in, ptrdiff_t stride, std::byte* out, size_t n) {
   constexpr ptrdiff_t kBytes = sizeof(T);
   if (stride == 2 * kBytes) return GatherEven<T>(in, out, n);
+  if (stride == 3 * kBytes) return GatherOneOf<T, 3>(in, out, n);
+  if (stride == 4 * kBytes) return GatherOneOf<T, 4>(in, out, n);
   if constexpr (sizeof(T) > 1) {  // Highway 1.0.3 does not reverse bytes
     if (stride == -kBytes) return GatherReversed<T>(in, out, n);
   }

@@ -20,17 +20,20 @@ using base::Kind;
 template <class From, class To>
 inline constexpr size_t kStepItems = kMaxStepBytes / std::max(sizeof(From), sizeof(To));
 
-// The compiler makes vectors of these loops: every item is read before one is written.
+// The compiler makes vectors of these loops: every item is read before one is written. In one loop
+// it would make branches of the limits.
 template <class From, class To>
 struct SaturateStep {
   static constexpr size_t kItems = kStepItems<From, To>;
   static constexpr std::array<size_t, 1> kIn = {sizeof(From)};
   static constexpr size_t kOut = sizeof(To);
   static HWY_INLINE void Do(const std::byte* const* in, std::byte* out) {
+    HWY_ALIGN From limited[kItems];
     HWY_ALIGN To results[kItems];
     for (size_t i = 0; i < kItems; ++i) {
-      results[i] = Saturated<To>(LoadOne<From>(in[0] + i * sizeof(From)));
+      limited[i] = Limited<To>(LoadOne<From>(in[0] + i * sizeof(From)));
     }
+    for (size_t i = 0; i < kItems; ++i) results[i] = FromLimited<To>(limited[i]);
     std::memcpy(out, results, sizeof(results));
   }
 };

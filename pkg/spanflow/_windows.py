@@ -255,7 +255,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """
     a = _core.asarray(a)
     if axis is None:
-        return roll(a.reshape(-1), _total(shift), 0).reshape(*a.shape)
+        return roll(a.reshape(-1), _total(shift), 0).reshape(a.shape)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     shifts = shift if isinstance(shift, (tuple, list)) else (shift,)
     if len(axes) != len(shifts) and len(axes) != 1 and len(shifts) != 1:
