@@ -7,6 +7,9 @@
 namespace spanflow::array {
 namespace {
 
+// Items that share cache lines with their neighbours.
+constexpr int64_t kNearStep = 64;
+
 Conversion Between(const base::DType& dtype, base::Kind from, base::Kind to, base::Kind value) {
   Conversion convert;
   convert.memory_size = dtype.itemsize();
@@ -120,6 +123,34 @@ void Loader::Convert(const std::byte* from, int64_t n, std::byte* out) {
   if (convert.cast != nullptr) Cast(convert, from, out, n);
 }
 
+// Items that lie close together in one run, piece by piece: between the pieces memory is asked for
+// those of the next block, which it has time to bring while this one is worked on.
+void Loader::TakeRun(int64_t n, std::byte* out) {
+  constexpr int64_t kPieceBytes = 2048;
+  const Conversion& convert = plan_->convert;
+  const int64_t step = plan_->walk.step(), last = cursor_.left() - n;
+  const int64_t most = std::max<int64_t>(kPieceBytes / step, 1);
+  std::byte* const gathered = convert.cast == nullptr ? nullptr : scratch_->raw;
+  const std::byte* from = cursor_.pointer();
+  for (int64_t i = 0; i < n; i += most) {
+    const int64_t items = std::min(most, n - i);
+    for (int64_t line = 0; i + items <= last && line < items * step; line += 64) {
+      __builtin_prefetch(from + n * step + line);
+    }
+    const std::byte* packed = from;
+    if (step != convert.memory_size) {
+      std::byte* const to = gathered == nullptr ? out : gathered;
+      simd::Gather(from, step, static_cast<size_t>(convert.memory_size), to,
+                   static_cast<size_t>(items));
+      packed = to;
+    }
+    Convert(packed, items, out);
+    from += items * step;
+    out += items * convert.value_size;
+  }
+  cursor_.Advance(n);
+}
+
 void Loader::NextInto(int64_t n, std::byte* out) {
   const Conversion& convert = plan_->convert;
   const int64_t step = plan_->walk.step();
@@ -129,10 +160,8 @@ void Loader::NextInto(int64_t n, std::byte* out) {
     Repeat(n, out);
     return cursor_.Advance(n);
   }
-  if (one_run && step == convert.memory_size && !convert.none()) {  // converted without a gather
-    Convert(cursor_.pointer(), n, out);
-    return cursor_.Advance(n);
-  }
+  const bool as_it_is = convert.none() && step == convert.memory_size;
+  if (one_run && step > 0 && step <= kNearStep && !as_it_is) return TakeRun(n, out);
   std::byte* gathered = convert.cast == nullptr ? out : scratch_->raw;
   GatherFrom(&cursor_, convert.memory_size, gathered, n);
   Convert(gathered, n, out);

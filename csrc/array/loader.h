@@ -94,6 +94,7 @@ class Loader {
   const void* NextLoaded(int64_t n);
   const void* NextRepeated(int64_t n);
   void Repeat(int64_t n, std::byte* out);
+  void TakeRun(int64_t n, std::byte* out);
   void Convert(const std::byte* from, int64_t n, std::byte* out);
 
   const LoadPlan* plan_ = nullptr;
