@@ -6,6 +6,7 @@ from pathlib import Path
 
 SUITES = (
     "array.elementwise",
+    "array.layouts",
     "expr.fused",
     "memory.mapped",
     "bindings.small_calls",

@@ -36,33 +36,6 @@ def rows(options):
         yield ratio("where", None, lambda: np.where(na < nb, na, nb), lambda: sf.where(a < b, a, b))
         yield ratio("a[a > 0.5]", None, lambda: na[na > 0.5], lambda: a[a > 0.5])
         yield ratio("astype(float64)", None, lambda: na.astype("f8"), lambda: a.astype("f8"))
-        yield from layouts(na, random)
-
-
-def layouts(na, random):
-    """What is not contiguous, native float32 in one piece: loaders at work."""
-    n = na.size
-    side = int(n**0.5)
-    table = na[: side * side].reshape(side, side)
-    big_endian = na.astype(">f4")
-    half = na.astype("f2")
-    records = np.zeros(n // 4, [("id", "i4"), ("x", "f4"), ("y", "f8")])
-    records["x"] = random.random(records.size, dtype=np.float32)
-    operands = {
-        "sum, every second element": na[::2],
-        "sum over axis 0": (table, 0),
-        "sum over axis 1": (table, 1),
-        "sum, transposed": table.T,
-        "sum, big-endian": big_endian,
-        "sum, float16": half,
-        "sum, a field of records": records["x"],
-    }
-    for work, operand in operands.items():
-        peer, axis = operand if isinstance(operand, tuple) else (operand, None)
-        ours = sf.asarray(peer)
-        yield ratio(
-            work, None, lambda p=peer, x=axis: p.sum(axis=x), lambda o=ours, x=axis: o.sum(axis=x)
-        )
 
 
 def ratio(work, asked, numpy, spanflow):

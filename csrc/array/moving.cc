@@ -29,6 +29,7 @@ constexpr int64_t kMostDoubled = 512;
 // elements, where windows are short.
 constexpr int64_t kMinSide = 32;
 constexpr int64_t kMaxSide = 256;
+constexpr int64_t kMostItems = int64_t{1} << 20;  // of long windows side by side
 constexpr int64_t kTileItems = 2048;  // about so many results at a time stay in the caches
 
 // Floats are added as f64 and rounded once, as sums are; a mean of integers is one of f64.
@@ -91,6 +92,7 @@ class Mover {
     MakeWalk(in.data, Span(shape), Span(in_strides), order, &in_others_);
     MakeWalk(out.data, Span(shape), Span(out_strides), order, &out_others_);
     width_ = std::min(across_.extent, std::clamp(kTileItems / window, kMinSide, kMaxSide));
+    if (!doubled()) width_ = std::min(width_, std::max<int64_t>(kMostItems / window, 1));
     count_ = doubled() ? std::max(kTileItems / width_, 2 * window) : window;
     count_ = std::min(count_, along_.extent);
   }

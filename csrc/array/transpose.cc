@@ -11,9 +11,14 @@ namespace spanflow::array {
 namespace {
 
 constexpr int64_t kLineBytes = 64;
-constexpr int64_t kTileBytes = 2 * kLineBytes;  // of one run of the source in a tile
-constexpr int64_t kTileRuns = 128;              // runs of the source in a tile
-constexpr int64_t kMinExtent = 16;              // of either axis; shorter ones gain nothing
+constexpr int64_t kTileBytes = 32 << 10;
+constexpr int64_t kMinExtent = 16;  // of either axis; shorter ones gain nothing
+
+// Bytes of one run of the source in a tile: as long as what is written at a time, or nearly so.
+constexpr int64_t RunBytes(int64_t itemsize) {
+  if (itemsize == 1) return 128;
+  return itemsize < 8 ? 256 : 512;
+}
 
 // An axis in the order of the copy, running forwards in the target.
 struct Axis {
@@ -34,12 +39,13 @@ struct Tiles {
   Axis run;   // the source's
   int64_t itemsize;
   int64_t per_strip;  // elements of the run axis in a tile
+  int64_t runs;       // of the source in a tile
   int64_t strips;     // of one plane
   Walk from, to;      // over the other axes
 
   // Strip s of all planes: a few elements of the run axis, everything along the line axis.
   void CopyStrip(int64_t s) const {
-    alignas(kLineBytes) std::byte tile[kTileRuns * kTileBytes];
+    alignas(kLineBytes) std::byte tile[kTileBytes];
     Cursor source, target;
     source.Start(&from, s / strips);
     target.Start(&to, s / strips);
@@ -48,12 +54,19 @@ struct Tiles {
     const std::byte* in = source.pointer() + first * run.from;
     std::byte* out = target.pointer() + first * run.to;
     const int64_t bytes = width * itemsize;
-    for (int64_t at = 0; at < line.extent; at += kTileRuns) {
-      const int64_t lines = std::min(kTileRuns, line.extent - at);
+    for (int64_t at = 0; at < line.extent; at += runs) {
+      const int64_t lines = std::min(runs, line.extent - at);
       for (int64_t i = 0; i < lines; ++i) {
         std::memcpy(tile + i * bytes, in + (at + i) * line.from, static_cast<size_t>(bytes));
       }
+      const std::byte* const next = in + (at + lines) * line.from;
+      const int64_t more = std::min(runs, line.extent - at - lines);
       for (int64_t k = 0; k < width; ++k) {
+        for (int64_t i = k * more / width; i < (k + 1) * more / width; ++i) {
+          for (int64_t b = 0; b < bytes; b += kLineBytes) {
+            __builtin_prefetch(next + i * line.from + b);
+          }
+        }
         simd::Gather(tile + k * itemsize, bytes, static_cast<size_t>(itemsize),
                      out + k * run.to + at * itemsize, static_cast<size_t>(lines));
       }
@@ -84,7 +97,8 @@ bool CopyTransposed(std::span<const int64_t> shape, const AxisOrder& order, cons
   if (tiles.line.to != itemsize || tiles.line.extent < kMinExtent) return false;
   if (std::abs(tiles.line.from) < kLineBytes) return false;  // lines are shared as it is
   tiles.itemsize = itemsize;
-  tiles.per_strip = kTileBytes / itemsize;
+  tiles.per_strip = RunBytes(itemsize) / itemsize;
+  tiles.runs = kTileBytes / RunBytes(itemsize);
   tiles.strips = (tiles.run.extent + tiles.per_strip - 1) / tiles.per_strip;
   AxisOrder planes;
   int64_t total = tiles.strips;
@@ -105,7 +119,7 @@ bool CopyTransposed(std::span<const int64_t> shape, const AxisOrder& order, cons
   };
   MakeWalk(start(from), shape, from.strides, planes, &tiles.from);
   MakeWalk(start(to), shape, to.strides, planes, &tiles.to);
-  const int64_t strip_bytes = 2 * kTileBytes * tiles.line.extent;
+  const int64_t strip_bytes = 2 * RunBytes(itemsize) * tiles.line.extent;
   Split(total, strip_bytes, options, [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) tiles.CopyStrip(s);
   });

@@ -23,6 +23,14 @@ from spanflow._statistics import nanquantile as nanquantile
 from spanflow._statistics import percentile as percentile
 from spanflow._statistics import quantile as quantile
 from spanflow._statistics import stats as stats
+from spanflow._windows import diff as diff
+from spanflow._windows import downsample as downsample
+from spanflow._windows import flip as flip
+from spanflow._windows import moving_max as moving_max
+from spanflow._windows import moving_mean as moving_mean
+from spanflow._windows import moving_min as moving_min
+from spanflow._windows import moving_sum as moving_sum
+from spanflow._windows import roll as roll
 
 __all__ = [
     "Array",
@@ -38,6 +46,7 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "affine",
     "aligned",
     "all",
     "angle",
@@ -56,6 +65,7 @@ __all__ = [
     "asarray",
     "asin",
     "asinh",
+    "astype",
     "atan",
     "atan2",
     "atanh",
@@ -68,6 +78,7 @@ __all__ = [
     "bitwise_right_shift",
     "bitwise_xor",
     "bool_",
+    "can_cast",
     "cbrt",
     "ceil",
     "clip",
@@ -87,8 +98,10 @@ __all__ = [
     "cummin",
     "cumprod",
     "cumsum",
+    "diff",
     "divide",
     "dot",
+    "downsample",
     "dtype",
     "empty",
     "equal",
@@ -97,6 +110,7 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "flip",
     "float16",
     "float32",
     "float64",
@@ -144,6 +158,10 @@ __all__ = [
     "minimum",
     "minmax",
     "mod",
+    "moving_max",
+    "moving_mean",
+    "moving_min",
+    "moving_sum",
     "multiply",
     "nancount",
     "nankurtosis",
@@ -168,6 +186,7 @@ __all__ = [
     "pow",
     "power",
     "prod",
+    "promote_types",
     "ptp",
     "quantile",
     "read",
@@ -175,8 +194,10 @@ __all__ = [
     "reciprocal",
     "relu",
     "remainder",
+    "result_type",
     "right_shift",
     "rint",
+    "roll",
     "rsqrt",
     "save",
     "set_num_threads",

@@ -214,10 +214,8 @@ def _latitude(degrees: int) -> str:
 
 
 def _picture(mask: Any, land: float, bands: list[tuple[float, float]], path: Path) -> None:
-    rows, columns = mask.shape
     start = time.perf_counter()
-    blocks = mask.reshape(rows // BLOCK, BLOCK, columns // BLOCK, BLOCK)
-    share = 1 - sf.mean(blocks, axis=(1, 3))
+    share = 1 - sf.downsample(mask, BLOCK)
     seconds = time.perf_counter() - start
     title = (
         f"The land of the Earth\n{land:.6%} of its area · {mask.size / 1e6:.0f} million cells, "

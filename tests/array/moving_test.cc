@@ -3,6 +3,7 @@
 
 #include "array/affine.h"
 #include "array/promote.h"
+#include "simd/kernels.h"
 #include "testing.h"
 
 namespace spanflow::array {
@@ -17,7 +18,6 @@ using testing::Kind;
 using testing::MakeView;
 using testing::Random;
 using testing::RandomView;
-using testing::View;
 
 double Step(Reduction fold, double so_far, double item) {
   if (fold == Reduction::kMin) return std::min(so_far, item);
