@@ -51,7 +51,9 @@ def cast(na, options):
     yield ratio(
         "big-endian to native", 0.6, lambda: big.astype("f4"), lambda: ours_big.astype("f4")
     )
-    yield ratio("float16 to float32", 0.1, lambda: half.astype("f4"), lambda: ours_half.astype("f4"))
+    yield ratio(
+        "float16 to float32", 0.1, lambda: half.astype("f4"), lambda: ours_half.astype("f4")
+    )
     # numexpr needs 0.6 of NumPy's time for this; a fifth of that is asked for.
     yield ratio(
         "uint8 to float32, scaled", 0.12,
@@ -82,7 +84,9 @@ def windows(na):
     """NumPy looks at every element of every window: short ones."""
     ours = sf.asarray(na)
     moving = np.lib.stride_tricks.sliding_window_view(na, 16)
-    yield ratio("moving mean of 16", None, lambda: moving.mean(-1), lambda: sf.moving_mean(ours, 16))
+    yield ratio(
+        "moving mean of 16", None, lambda: moving.mean(-1), lambda: sf.moving_mean(ours, 16)
+    )
     yield ratio("moving max of 16", None, lambda: moving.max(-1), lambda: sf.moving_max(ours, 16))
     side = int(na.size**0.5) // 8 * 8
     table = na[: side * side].reshape(side, side)

@@ -74,8 +74,10 @@ void RunApart(const View& in, double scale, double offset, const View& out, bool
 Status CheckAffine(const View& in, const View& out) {
   SPANFLOW_TRY(CheckKinds("affine", simd::kBoolKind | simd::kRealKinds, in.dtype().kind()));
   if (!base::IsFloat(out.dtype().kind())) {
-    return Status::Type("affine computes in floats: its result is float16, bfloat16, float32 or "
-                        "float64, not " + out.dtype().ToString());
+    return Status::Type(
+        "affine computes in floats: its result is float16, bfloat16, float32 or "
+        "float64, not " +
+        out.dtype().ToString());
   }
   if (out.readonly) return Status::Value("output array is read-only");
   if (out.layout.shape == in.layout.shape) return Status::Ok();
@@ -97,9 +99,8 @@ Status Affine(const View& in, double scale, double offset, const View& out,
                      {view.layout.strides.data(), static_cast<size_t>(view.ndim())},
                      view.dtype().itemsize()};
   };
-  const Overlap overlap =
-      FindOverlap({out.layout.shape.data(), static_cast<size_t>(out.ndim())}, footprint(in),
-                  footprint(out));
+  const Overlap overlap = FindOverlap({out.layout.shape.data(), static_cast<size_t>(out.ndim())},
+                                      footprint(in), footprint(out));
   if (overlap == Overlap::kPartial) {
     SPANFLOW_ASSIGN(const View apart, CopyToNew(in, in.dtype(), false, options));
     RunApart(apart, scale, offset, out, false, options);

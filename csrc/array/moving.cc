@@ -242,8 +242,7 @@ class Mover {
 
   // As van Herk, and Gil and Werman: a window is the end of one run of `window` rows and the
   // beginning of the next.
-  const std::byte* FromBothEnds(const Tile& tile, const std::byte* rows,
-                                const Space& space) const {
+  const std::byte* FromBothEnds(const Tile& tile, const std::byte* rows, const Space& space) const {
     const int64_t row = tile.width * size_;
     std::byte* const ends = space.turns[0];
     std::byte* const starts = space.turns[1];
@@ -308,8 +307,8 @@ class Mover {
   simd::ElementwiseFn combine_;
   simd::ScanKernel scan_;
   Axis along_, across_;
-  int64_t others_ = 1;            // lines of the other axes
-  Walk in_others_, out_others_;   // over them
+  int64_t others_ = 1;             // lines of the other axes
+  Walk in_others_, out_others_;    // over them
   int64_t width_ = 1, count_ = 1;  // of a tile
 };
 

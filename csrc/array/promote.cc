@@ -128,8 +128,7 @@ int RankOf(Kind kind) {
 bool CanCastNumbers(Kind from, Kind to, Casting casting) {
   if (from == to || casting == Casting::kUnsafe) return true;
   if (casting <= Casting::kEquiv) return false;
-  return Promote(from, to) == to ||
-         (casting == Casting::kSameKind && RankOf(from) <= RankOf(to));
+  return Promote(from, to) == to || (casting == Casting::kSameKind && RankOf(from) <= RankOf(to));
 }
 
 // As NumPy, only an unsafe cast brings fields into another order.

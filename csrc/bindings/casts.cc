@@ -69,9 +69,8 @@ Ref Cast(PyObject* object, const CastCall& call) {
   const bool needed = call.copy == nullptr || capi::Truth(call.copy) || wanted != view.dtype();
   if (!needed) return Ref::Borrow(object);
   const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
-  View result = capi::Take(RunDetached(view.layout.nbytes(), [&] {
-    return array::CopyToNew(view, wanted, fortran, {}, how);
-  }));
+  View result = capi::Take(RunDetached(
+      view.layout.nbytes(), [&] { return array::CopyToNew(view, wanted, fortran, {}, how); }));
   return NewArray(self->state, std::move(result));
 }
 
@@ -101,8 +100,10 @@ Ref CanCast(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject*
   const auto [from, to, casting] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* const state = StateOf(module);
   if (IsPythonScalar(from)) {
-    Raise(PyExc_TypeError, "can_cast() takes a dtype or an array, not the Python number %R: such "
-          "numbers take the dtype of the arrays beside them", from);
+    Raise(PyExc_TypeError,
+          "can_cast() takes a dtype or an array, not the Python number %R: such "
+          "numbers take the dtype of the arrays beside them",
+          from);
   }
   const DType source = DTypeOf(state, from), target = DTypeFromObject(state, to);
   const bool can = array::CheckConvertible(source, target).ok() &&
@@ -140,8 +141,8 @@ Ref ResultType(PyObject* module, PyObject* const* args, Py_ssize_t nargs) {
 }
 
 Ref Affine(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<5> kSignature("affine",
-                                                 {"a", "scale", "offset", "dtype", "out"}, 4, 1);
+  static constexpr capi::Signature<5> kSignature("affine", {"a", "scale", "offset", "dtype", "out"},
+                                                 4, 1);
   const auto [a, scale, offset, dtype, out] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* const state = StateOf(module);
   const Ref array = AsArrayObject(state, a, nullptr, nullptr);
@@ -161,16 +162,15 @@ Ref Affine(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* 
     result = NewArray(state, capi::Take(array::Empty(wanted, view.layout.shape)));
   }
   const View& to = AsArray(result.get())->view;
-  capi::Check(
-      RunDetached(to.layout.nbytes(), [&] { return array::Affine(view, by, plus, to); }));
+  capi::Check(RunDetached(to.layout.nbytes(), [&] { return array::Affine(view, by, plus, to); }));
   return ResultObject(result, out);
 }
 
 }  // namespace
 
 Ref AsType(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<4> kSignature(
-      "astype", {"dtype", "casting", "saturate", "copy"}, 1, 1);
+  static constexpr capi::Signature<4> kSignature("astype", {"dtype", "casting", "saturate", "copy"},
+                                                 1, 1);
   const auto [dtype, casting, saturate, copy] = kSignature.Parse(args, nargs, kwnames);
   return Cast(self, {dtype, casting, saturate, copy});
 }
@@ -190,9 +190,8 @@ Ref ByteSwap(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject
     return Ref::Borrow(object);
   }
   const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
-  View result = capi::Take(RunDetached(view.layout.nbytes(), [&] {
-    return array::CopyToNew(swapped, view.dtype(), fortran);
-  }));
+  View result = capi::Take(RunDetached(
+      view.layout.nbytes(), [&] { return array::CopyToNew(swapped, view.dtype(), fortran); }));
   return NewArray(self->state, std::move(result));
 }
 
@@ -223,7 +222,8 @@ PyMethodDef cast_functions[] = {
      "bfloat16, float32 or float64), multiplied and added to in it, each step rounded; the two\n"
      "16-bit floats are computed as float32. scale and offset are numbers. out is a writable\n"
      "array of floats of the shape of a, whose dtype then counts; it may overlap a.\n"
-     "Raises TypeError for other dtypes, ValueError for an out of another shape and closed arrays,\n"
+     "Raises TypeError for other dtypes, ValueError for an out of another shape and closed "
+     "arrays,\n"
      "OSError for missing pages of a mapped file."},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -96,8 +96,9 @@ int Execute(PyObject* module) {
   state->expression_type = MakeExpressionType(module);
   AddDTypes(module, state);
   AddOperations(module, state);
-  for (PyMethodDef* table : {create_functions, cast_functions, statistics_functions, expression_functions,
-                             file_functions, system_functions, lifecycle_functions}) {
+  for (PyMethodDef* table :
+       {create_functions, cast_functions, statistics_functions, expression_functions,
+        file_functions, system_functions, lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
   AddPipeline(module, state);

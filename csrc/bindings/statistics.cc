@@ -100,8 +100,7 @@ Ref Moving(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const int64_t window = capi::Integer(length);
   const Kind operand = view.dtype().kind();
   capi::Check(array::CheckKinds(function.c_str(), simd::InfoOf(fold).kinds, operand));
-  const base::Dims shape =
-      capi::Take(array::MovingShape(fold, view.layout.shape, axis, window));
+  const base::Dims shape = capi::Take(array::MovingShape(fold, view.layout.shape, axis, window));
   const Ref result =
       ResultArray(state, function.c_str(), simd::ResultKind(fold, operand), shape, out);
   const View& to = AsArray(result.get())->view;

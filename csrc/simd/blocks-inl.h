@@ -5,10 +5,10 @@
 //
 // A Step is the body of a kernel:
 //   static constexpr size_t kItems;                        // items that one Do takes
-//   static constexpr std::array<size_t, kArity> kIn;       // bytes of an item of each input; 0: the
-//                                                          // same item for all
+//   static constexpr std::array<size_t, kArity> kIn;       // bytes of an item of each input
 //   static constexpr size_t kOut;                          // bytes of an item of the output
 //   static void Do(const std::byte* const* in, std::byte* out);   // reads all, then writes
+// An input whose items have 0 bytes is one item, the same for every Do.
 #if defined(SPANFLOW_SIMD_BLOCKS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef SPANFLOW_SIMD_BLOCKS_INL_H_
 #undef SPANFLOW_SIMD_BLOCKS_INL_H_

@@ -1,5 +1,5 @@
-// Numbers of one kind as numbers of another, with more care than a cast: kept within the range of an
-// integer, or scaled and moved on the way. Other pairs than these come from casts.
+// Numbers of one kind as numbers of another, with more care than a cast: kept within the range of
+// an integer, or scaled and moved on the way. Other pairs than these come from casts.
 
 #include "simd/hwy_config.h"
 

@@ -72,7 +72,7 @@ def _joined(parts: list[Any], axis: int) -> Any:
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, *, prepend: Any = None, append: Any = None) -> Any:
-    """The differences of neighbours along an axis, n times: a[1:] - a[:-1]; of bools, a[1:] != a[:-1].
+    """The differences of neighbours along an axis, n times: a[1:] - a[:-1]; != of bools.
 
     The result has n elements less along the axis and, as subtract() gives it, the dtype of a.
     prepend and append go before and behind a first: arrays of its shape but for the axis, or
@@ -138,7 +138,7 @@ def moving_sum(
 ) -> Any:
     """The sum of every window of so many elements along an axis.
 
-    result[i] is the sum of a[i], …, a[i + window - 1], and of nothing else: what leaves a window, be
+    result[i] is the sum of a[i], …, a[i + window - 1], and of nothing else: what left a window, be
     it NaN, infinite or large, leaves no trace. So the result has window - 1 elements less along
     the axis than a. The rules of dtypes are those of sum(); floats are added as float64 and
     rounded once.
@@ -192,7 +192,7 @@ def _factors(factors: Any, ndim: int) -> tuple[int, ...]:
     sizes = tuple(_whole("a factor", factor) for factor in given)
     if len(sizes) != ndim or any(size < 1 for size in sizes):
         raise ValueError(
-            f"downsample() takes one factor above 0, or one for each of {ndim} axes, got {factors!r}"
+            f"downsample() takes one factor above 0 or one for each of {ndim} axes, got {factors!r}"
         )
     return sizes
 
@@ -217,7 +217,7 @@ def downsample(
     whole = tuple(count * size for count, size in zip(counts, sizes, strict=True))
     if whole != a.shape and boundary == "exact":
         raise ValueError(
-            f"blocks of {sizes} do not divide the shape {a.shape}; boundary='trim' leaves out the rest"
+            f"blocks of {sizes} do not divide the shape {a.shape}; boundary='trim' drops the rest"
         )
     kept = a[tuple(slice(extent) for extent in whole)] if whole != a.shape else a
     if all(size == 1 for size in sizes):  # every block is one element: the rules of dtypes remain

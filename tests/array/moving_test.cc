@@ -43,8 +43,8 @@ TEST(MovingTest, AnyAxisOfAnyLayout) {
   for (int trial = 0; trial < testing::Trials(300); ++trial) {
     const Reduction fold = random.Among(std::vector<Reduction>{Reduction::kSum, Reduction::kMean,
                                                                Reduction::kMin, Reduction::kMax});
-    const Kind kind = random.Among(std::vector<Kind>{Kind::kBool, Kind::kI8, Kind::kU32, Kind::kI64,
-                                                     Kind::kF32, Kind::kF64});
+    const Kind kind = random.Among(
+        std::vector<Kind>{Kind::kBool, Kind::kI8, Kind::kU32, Kind::kI64, Kind::kF32, Kind::kF64});
     Dims shape = testing::RandomShape(random, 3);
     if (shape.empty()) shape = {random.Pick(1, 3000)};
     for (int64_t& extent : shape) extent = std::max<int64_t>(extent, 1);
@@ -55,7 +55,8 @@ TEST(MovingTest, AnyAxisOfAnyLayout) {
     const View in = RandomView(random, DType(kind, swapped), shape, {.repeat = true});
     testing::FillSmall(random, in);
     const Kind result = simd::ResultKind(fold, kind);
-    const View out = RandomView(random, DType(result), MovingShape(fold, shape, axis, window).value());
+    const View out =
+        RandomView(random, DType(result), MovingShape(fold, shape, axis, window).value());
     const testing::Guard guard(out);
     CheckMoving(fold, in, axis, window, out);
     ASSERT_TRUE(guard.OnlyElementsChanged());
@@ -93,8 +94,9 @@ TEST(MovingTest, BadWindowsAndOutputs) {
   View out = MakeView(DType(Kind::kC64), {2});
   EXPECT_EQ(MovingFold(Reduction::kMin, in, 0, 2, out).code(), Code::kType);
   EXPECT_EQ(MovingFold(Reduction::kSum, in, 0, 3, out).code(), Code::kValue);
-  EXPECT_EQ(MovingFold(Reduction::kSum, in, 0, 4, out).message(),
-            "moving_sum(): a window of 4 does not fit axis 0 of 3 elements; it has from 1 to as many");
+  EXPECT_EQ(
+      MovingFold(Reduction::kSum, in, 0, 4, out).message(),
+      "moving_sum(): a window of 4 does not fit axis 0 of 3 elements; it has from 1 to as many");
   out.readonly = true;
   EXPECT_EQ(MovingFold(Reduction::kSum, in, 0, 2, out).code(), Code::kValue);
 }

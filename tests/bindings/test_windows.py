@@ -139,14 +139,19 @@ def test_what_left_a_window_leaves_no_trace(window):
                 if name != "min" or bad != math.inf:
                     seen = {"min": min, "max": max}.get(name, lambda x, _: x)(bad, 1.0)
                     hit = found[inside]
-                    assert (np.isnan(hit) if bad != bad else np.isclose(hit, seen, 1) | (hit == seen)).all()
+                    assert (
+                        np.isnan(hit) if bad != bad else np.isclose(hit, seen, 1) | (hit == seen)
+                    ).all()
 
 
 def test_sums_are_rounded_once():
     values = np.full(100_000, 0.1, "f4")
     wide = float(values[0])
     for window in (10, 500, 50_000):
-        assert np.abs(np.asarray(sf.moving_sum(values, window)) - wide * window).max() <= wide * window * 1e-7
+        assert (
+            np.abs(np.asarray(sf.moving_sum(values, window)) - wide * window).max()
+            <= wide * window * 1e-7
+        )
     assert sf.moving_sum(np.full(300, 200, "u1"), 300).tolist() == [60_000]
     assert sf.moving_mean(np.full(5, 2**63 - 1, "i8"), 5).tolist() == [float(2**63)]
 
@@ -165,7 +170,9 @@ def test_without_nan():
                 found = getattr(sf, f"moving_{name}")(values, window, axis, min_count=least)
                 same(found, expected, 1e-6)
                 out = np.empty(expected.shape)
-                moved = getattr(sf, f"moving_{name}")(values, window, axis, min_count=least, out=out)
+                moved = getattr(sf, f"moving_{name}")(
+                    values, window, axis, min_count=least, out=out
+                )
                 assert moved is out
                 np.testing.assert_allclose(out, expected, 1e-6, 1e-5)
     assert sf.moving_sum([1, 2, 3], 2, min_count=1).tolist() == [3, 5]
@@ -268,7 +275,9 @@ def test_blocks(dtype, how):
     for shape, factors in [((12,), 3), ((8, 12), (2, 4)), ((8, 12), (1, 6)), ((4, 6, 10), (2, 3, 5)),
                            ((4, 6, 10), 2), ((4, 6), 1), ((0, 6), 3), ((5,), 5)]:  # fmt: skip
         each = factors if isinstance(factors, tuple) else (factors,) * len(shape)
-        split = [n for extent, size in zip(shape, each, strict=True) for n in (extent // size, size)]
+        split = [
+            n for extent, size in zip(shape, each, strict=True) for n in (extent // size, size)
+        ]
         inner = tuple(range(1, 2 * len(shape), 2))
         for values in layouts(sample(dtype, shape)):
             if 0 in shape and values.shape != shape:
@@ -286,7 +295,9 @@ def test_blocks_that_do_not_divide():
     same(out, values[:6, :8].reshape(3, 2, 2, 4).max((1, 3)))
     with pytest.raises(ValueError, match=r"blocks of \(2, 4\) do not divide the shape \(7, 11\)"):
         sf.downsample(values, (2, 4))
-    with pytest.raises(ValueError, match="how must be one of 'mean', 'sum', 'min', 'max', got 'std'"):
+    with pytest.raises(
+        ValueError, match="how must be one of 'mean', 'sum', 'min', 'max', got 'std'"
+    ):
         sf.downsample(values, 1, "std")
     with pytest.raises(ValueError, match="boundary must be 'exact' or 'trim'"):
         sf.downsample(values, 1, boundary="pad")

@@ -19,7 +19,8 @@ std::vector<std::byte> RandomBytes(Engine& engine, size_t n) {
 
 std::vector<ptrdiff_t> Strides(size_t itemsize) {
   const auto size = static_cast<ptrdiff_t>(itemsize);
-  return {0, size, -size, 2 * size, -2 * size, 3 * size, 4 * size, size + 1, 5 * size + 3, -7 * size};
+  return {0,        size,     -size,    2 * size,     -2 * size,
+          3 * size, 4 * size, size + 1, 5 * size + 3, -7 * size};
 }
 
 // What n items with this stride span: how many bytes, and where the first item lies in them.

@@ -53,13 +53,11 @@ std::vector<size_t> Runs() {
 
 // Runs `kernel(in, out, n)` against inaccessible pages at both ends, and then `check(in, out, n)`.
 template <class From, class To, class KernelFn, class CheckFn>
-void ForEveryLength(const std::vector<From>& values, const KernelFn& kernel,
-                    const CheckFn& check) {
+void ForEveryLength(const std::vector<From>& values, const KernelFn& kernel, const CheckFn& check) {
   GuardedBytes source(values.size() * sizeof(From)), target(values.size() * sizeof(To) + 64);
   for (const size_t n : Runs()) {
     for (const bool at_end : {true, false}) {
-      const std::byte* const in =
-          source.Put(values.data() + n % 7, n * sizeof(From), at_end);
+      const std::byte* const in = source.Put(values.data() + n % 7, n * sizeof(From), at_end);
       std::byte* const out = at_end ? target.Before(n * sizeof(To)) : target.Start();
       std::byte* const near = at_end ? out - 64 : out + n * sizeof(To);
       std::fill_n(near, 64, std::byte{0xA5});
@@ -70,8 +68,8 @@ void ForEveryLength(const std::vector<From>& values, const KernelFn& kernel,
         To result;
         std::memcpy(&value, in + i * sizeof(From), sizeof(From));
         std::memcpy(&result, out + i * sizeof(To), sizeof(To));
-        ASSERT_TRUE(check(value, result)) << "item " << i << " of " << n << ": " << +value
-                                          << " gave " << +result;
+        ASSERT_TRUE(check(value, result))
+            << "item " << i << " of " << n << ": " << +value << " gave " << +result;
       }
     }
   }
