@@ -41,6 +41,14 @@ Ref InPlace(PyObject* self, PyObject* other) {
   return ApplyOperator(AsArray(self)->state, kOp, operands, self);
 }
 
+// The pair of what // and % give.
+Ref DivMod(PyObject* left, PyObject* right) {
+  const Ref quotient = Binary<simd::Op::kFloorDivide>(left, right);
+  if (quotient.get() == Py_NotImplemented) return capi::NotImplemented();
+  const Ref rest = Binary<simd::Op::kRemainder>(left, right);
+  return capi::Check(PyTuple_Pack(2, quotient.get(), rest.get()));
+}
+
 Ref Power(PyObject* base, PyObject* exponent, PyObject* modulus) {
   if (modulus != Py_None) return capi::NotImplemented();
   return Binary<simd::Op::kPower>(base, exponent);
@@ -111,6 +119,7 @@ std::span<const PyType_Slot> ArrayNumberSlots() {
       {Py_nb_true_divide, capi::Slot<&Binary<kDivide>>()},
       {Py_nb_floor_divide, capi::Slot<&Binary<kFloorDivide>>()},
       {Py_nb_remainder, capi::Slot<&Binary<kRemainder>>()},
+      {Py_nb_divmod, capi::Slot<&DivMod>()},
       {Py_nb_power, capi::Slot<&Power>()},
       {Py_nb_lshift, capi::Slot<&Binary<kLeftShift>>()},
       {Py_nb_rshift, capi::Slot<&Binary<kRightShift>>()},

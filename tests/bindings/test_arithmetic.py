@@ -134,6 +134,21 @@ def test_python_scalars(dtype, symbol):
             same(run(ours), expected, ulps)
 
 
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int8", "uint16", "int64", "float16", "float32", "float64"]
+)
+def test_divmod(dtype):
+    left, right = sample(dtype), sample(dtype, seed=1)
+    for a, b in ((left, right), (left, 3), (7, right)):
+        ours = [sf.asarray(x) if isinstance(x, np.ndarray) else x for x in (a, b)]
+        for found, expected in zip(divmod(*ours), (a // b, a % b), strict=True):
+            same(found, expected)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        divmod(sf.asarray(left), "2")
+    with pytest.raises(TypeError, match="complex"):
+        divmod(sf.ones(2, "c8"), 2)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64"])
 def test_python_integers_that_do_not_fit(dtype):
     array = sf.ones(3, dtype)
