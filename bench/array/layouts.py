@@ -30,7 +30,7 @@ def loaded(na, options):
         "sum, a field of records": (0.8, records["x"]),
     }
     for work, (share, peer) in asked.items():
-        yield ratio(work, share, lambda p=peer: p.sum(dtype=p.dtype), sf.asarray(peer).sum)
+        yield ratio(work, share, peer.sum, sf.asarray(peer).sum)
     if options.all:
         for work, peer, axis in [
             ("sum over axis 0", table, 0),
