@@ -14,14 +14,17 @@ BUILD = ROOT / "build"
 
 @dataclass(frozen=True)
 class Flavour:
-    """How to compile: `compiler` is None (the system's c++), "gcc" or "clang"."""
+    """How to compile: `compiler` is None (the system's c++), "gcc" or "clang"; `simd` is "all"
+    targets or "scalar", the fallback alone."""
 
     compiler: str | None = None
     werror: bool = False
+    simd: str = "all"
 
     @property
     def suffix(self):
-        return f"-{self.compiler}" if self.compiler else ""
+        names = [self.compiler, None if self.simd == "all" else self.simd]
+        return "".join(f"-{name}" for name in names if name)
 
     def variables(self):
         """The environment variable that chooses the compiler."""
@@ -75,6 +78,8 @@ def install(env, flavour):
     with step(f"build spanflow for Python {env.facts['version']}{flavour.suffix}"):
         settings = [f"build-dir={folder.relative_to(ROOT)}", "setup-args=-Dtests=true"]
         settings.append(f"setup-args=-Dwerror={str(flavour.werror).lower()}")
+        if flavour.simd != "all":
+            settings.append(f"setup-args=-Dsimd={flavour.simd}")
         command = [env.python, "-m", "pip", "install", "--no-input", "-v"]
         command += ["--no-build-isolation", "--no-deps", "--force-reinstall"]
         command += [f"--config-settings={setting}" for setting in settings]

@@ -69,7 +69,7 @@ def _check_options(verb, options):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     parser = getattr(module, factory)(f"setup.py {verb}")
-    parser.epilog = "The front door takes --python, --compiler and --werror as well."
+    parser.epilog = "The front door takes --python, --compiler, --simd and --werror as well."
     parser.parse_args(options)
 
 
@@ -93,6 +93,9 @@ def _parser():
         if builds:
             sub.add_argument("--python", metavar="X", help="another interpreter: 3.13t, 3.13, …")
             sub.add_argument("--compiler", choices=["gcc", "clang"], help="default: c++")
+            sub.add_argument(
+                "--simd", choices=["all", "scalar"], default="all", help="SIMD targets to build"
+            )
             sub.add_argument("--werror", action="store_true", help="warnings are errors")
         return sub
 
@@ -123,7 +126,11 @@ def _set_up(args):
     """System packages and the virtual environment; (environment, flavour)."""
     system.ensure([*system.BUILD, *system.python_packages()])
     env = venv.environment(getattr(args, "python", None))
-    flavour = Flavour(getattr(args, "compiler", None), getattr(args, "werror", False))
+    flavour = Flavour(
+        getattr(args, "compiler", None),
+        getattr(args, "werror", False),
+        getattr(args, "simd", "all"),
+    )
     return env, flavour
 
 

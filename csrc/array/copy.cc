@@ -59,9 +59,9 @@ struct CopyRun {
   // x | x is x: the kernel library's streaming stores, without a kernel of our own for copies.
   void Stream(int64_t begin, int64_t end) const {
     const int64_t size = load.convert.memory_size;
-    const void* from = load.walk.data + begin * size;
+    const void* from = load.walk.data() + begin * size;
     const void* both[2] = {from, from};
-    stream(both, store.walk.data + begin * size, static_cast<size_t>((end - begin) * size));
+    stream(both, store.walk.data() + begin * size, static_cast<size_t>((end - begin) * size));
   }
 };
 

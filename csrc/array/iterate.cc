@@ -34,13 +34,14 @@ AxisOrder OrderByAxes(std::span<const int64_t> shape) {
 
 void MakeWalk(std::byte* data, std::span<const int64_t> shape, std::span<const int64_t> strides,
               const AxisOrder& order, Walk* walk) {
+  auto first = reinterpret_cast<uintptr_t>(data);
   int count = 0;
   for (int i = 0; i < order.count; ++i) {
     const auto axis = static_cast<size_t>(order.axis[i]);
     const int64_t extent = shape[axis];
     int64_t stride = strides[axis];
     if (order.flipped[i]) {
-      data += (extent - 1) * stride;
+      first += static_cast<uintptr_t>((extent - 1) * stride);
       stride = -stride;
     }
     if (count > 0 && walk->strides[count - 1] == extent * stride) {
@@ -58,7 +59,7 @@ void MakeWalk(std::byte* data, std::span<const int64_t> shape, std::span<const i
     count = 1;
   }
   walk->count = count;
-  walk->data = data;
+  walk->first = first;
 }
 
 bool BroadcastStrides(const base::Layout& layout, const base::Dims& shape, base::Dims* strides) {
@@ -76,7 +77,7 @@ bool BroadcastStrides(const base::Layout& layout, const base::Dims& shape, base:
 
 void Cursor::Start(const Walk* walk, int64_t element, ptrdiff_t offset) {
   walk_ = walk;
-  row_ = walk->data + offset;
+  row_ = reinterpret_cast<std::byte*>(walk->first + static_cast<uintptr_t>(offset));
   at_ = element;
   if (walk->count == 1) return;
   at_ = element % walk->run();

@@ -35,11 +35,12 @@ AxisOrder OrderByAxes(std::span<const int64_t> shape);
 
 // One operand in a given order, its axes merged where they continue each other.
 struct Walk {
-  std::byte* data;  // the first element visited
+  uintptr_t first;  // the address of the first element visited; from 0 on where Start says the rest
   int count;        // axes, at least 1; the last one is the run
   int64_t shape[kMaxAxes];
   int64_t strides[kMaxAxes];
 
+  std::byte* data() const { return reinterpret_cast<std::byte*>(first); }
   int64_t run() const { return shape[count - 1]; }
   int64_t step() const { return strides[count - 1]; }
   bool single_run() const { return count == 1; }

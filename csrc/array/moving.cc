@@ -176,7 +176,7 @@ class Mover {
     const int64_t rows = tile.count + window_ - 1;
     Walks(tile.in, rows, tile.width, along_.in, across_.in, &plan.walk);
     plan.Make(in_.dtype(), kind_);
-    if (plan.in_place && plan.walk.single_run()) return plan.walk.data;
+    if (plan.in_place && plan.walk.single_run()) return plan.walk.data();
     Scratch scratch;
     Loader loader;
     loader.Start(&plan, &scratch, 0);

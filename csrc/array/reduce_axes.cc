@@ -147,7 +147,7 @@ class RowMethod {
   void FoldSlice(ptrdiff_t offset, int64_t first, int64_t last, Sieve sieve,
                  Accumulator* acc) const {
     if (load_.in_place && load_.walk.single_run() && !sifts()) {
-      const std::byte* in = plan_.reduced.data + offset + first * plan_.reduced.step();
+      const std::byte* in = plan_.reduced.data() + offset + first * plan_.reduced.step();
       plan_.task.kernel.update(acc, in, static_cast<size_t>(last - first));
     } else {
       FoldRange(load_, offset, first, last, kernels_, acc, sieve);

@@ -81,19 +81,30 @@ class Listing {
     return "r" + std::to_string(place - program_.register_place(0));
   }
 
+  // The links of a chain are inside one another.
+  std::string CallText(simd::Op op, const std::array<Place, 3>& in, const std::string& running) {
+    const simd::OpInfo& info = simd::InfoOf(op);
+    std::string text = std::string(info.name) + "(";
+    for (int i = 0; i < info.arity; ++i) {
+      const Place place = in[static_cast<size_t>(i)];
+      text += (i == 0 ? "" : ", ") + (place == Link::kRunning ? running : PlaceText(place));
+    }
+    return text + ")";
+  }
+
   void StepLine(const Step& step) {
     const Value& value = graph_[step.value];
     std::string what;
     switch (step.type) {
-      case Step::Type::kOp: {
-        const simd::OpInfo& info = simd::InfoOf(value.node->op);
-        what = std::string(info.name) + "(";
-        for (int i = 0; i < info.arity; ++i) {
-          what += (i == 0 ? "" : ", ") + PlaceText(step.in[static_cast<size_t>(i)]);
-        }
-        what += ")";
+      case Step::Type::kOp:
+        what = CallText(value.node->op, step.in, "");
         break;
-      }
+      case Step::Type::kChain:
+        for (size_t i = 0; i < step.links; ++i) {
+          const Link& link = program_.links[step.first_link + i];
+          what = CallText(link.op, link.in, what);
+        }
+        break;
       case Step::Type::kCast:
         what = "cast(" + PlaceText(step.in[0]) + ")";
         break;

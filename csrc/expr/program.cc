@@ -26,6 +26,7 @@ class Builder {
     AddLeaves();
     AddOutputs();
     AddSteps();
+    JoinSteps();
     for (Output& output : program_.outputs) {
       if (!output.is_direct) output.from = place_[Index(Named(output.value))];
     }
@@ -229,6 +230,56 @@ class Builder {
       if (place >= first && std::ranges::find(done, place) == done.end()) done.push_back(place);
     }
     free_.insert(free_.end(), done.begin(), done.end());
+  }
+
+  // Steps that follow one another become chains where all that the first makes is read by the
+  // second: it stays in vector registers then.
+  void JoinSteps() {
+    std::vector<Step> steps = std::move(program_.steps);
+    program_.steps.clear();
+    for (const Step& step : steps) {
+      if (!program_.steps.empty() && Joins(program_.steps.back(), step)) {
+        Join(step, &program_.steps.back());
+      } else {
+        program_.steps.push_back(step);
+      }
+    }
+  }
+
+  bool MayBeLink(const Step& step) const {
+    if (step.type == Step::Type::kChain) return step.links < simd::kMaxLinks;
+    if (step.type != Step::Type::kOp) return false;
+    const Value& value = graph_[step.value];
+    return simd::IsChainable(value.node->op) && simd::FindChain(value.compute) != nullptr;
+  }
+
+  bool Joins(const Step& before, const Step& step) const {
+    if (step.type != Step::Type::kOp || !MayBeLink(before) || !MayBeLink(step)) return false;
+    if (last_use_[Index(before.value)] != step.value || before.domain != step.domain) return false;
+    const Value& value = graph_[step.value];
+    if (value.compute != graph_[before.value].compute) return false;
+    const int arity = simd::InfoOf(value.node->op).arity;
+    return arity < 3 ||
+           (step.in[0] == before.out && step.in[1] != before.out && step.in[2] != before.out);
+  }
+
+  void Join(const Step& step, Step* chain) {
+    if (chain->type == Step::Type::kOp) {
+      chain->type = Step::Type::kChain;
+      chain->chain = simd::FindChain(graph_[chain->value].compute);
+      chain->first_link = static_cast<uint32_t>(program_.links.size());
+      AddLink(*chain, chain);
+    }
+    Link& link = AddLink(step, chain);
+    std::ranges::replace(link.in, chain->out, Link::kRunning);
+    chain->out = step.out;
+    chain->value = step.value;
+  }
+
+  Link& AddLink(const Step& step, Step* chain) {
+    ++chain->links;
+    program_.links.push_back({graph_[step.value].node->op, step.in, step.value});
+    return program_.links.back();
   }
 
   void AddFolds() {

@@ -21,15 +21,27 @@ namespace spanflow::expr {
 using Place = uint32_t;
 
 struct Step {
-  enum class Type : uint8_t { kOp, kCast, kCompress };
+  enum class Type : uint8_t { kOp, kCast, kCompress, kChain };
   Type type;
   simd::ElementwiseFn run = nullptr;  // kOp
-  simd::CastFn cast = nullptr;        // kCast
-  int64_t itemsize = 0;               // kCompress
+  simd::ChainFn chain = nullptr;      // kChain: of links [first_link, first_link + links)
+  uint32_t first_link = 0;
+  uint32_t links = 0;
+  simd::CastFn cast = nullptr;  // kCast
+  int64_t itemsize = 0;         // kCompress
   std::array<Place, 3> in{};
   Place out = 0;
   uint32_t domain = 0;     // whose elements are read
   uint32_t to_domain = 0;  // kCompress: whose elements are written
+  ValueId value = kNoValue;
+};
+
+// One operation of a chain.
+struct Link {
+  static constexpr Place kRunning = ~Place{0};  // the result of the link before
+
+  simd::Op op;
+  std::array<Place, 3> in{};
   ValueId value = kNoValue;
 };
 
@@ -82,6 +94,7 @@ struct Program {
   std::vector<Input> inputs;
   std::vector<NumberInput> numbers;
   std::vector<Step> steps;
+  std::vector<Link> links;  // of the steps that are chains
   std::vector<Fold> folds;
   std::vector<Output> outputs;
   std::vector<FilteredOutput> filtered;
@@ -90,6 +103,7 @@ struct Program {
   size_t accumulators = 0;  // of all folds; behind them lies one for the count of each domain
   int64_t widest = 1;       // bytes of the largest item in a place
 
+  bool is_number(Place place) const { return place >= number_place(0) && place < output_place(0); }
   Place number_place(size_t i) const { return static_cast<Place>(inputs.size() + i); }
   Place output_place(size_t i) const { return number_place(numbers.size() + i); }
   Place register_place(size_t i) const { return output_place(outputs.size() + i); }

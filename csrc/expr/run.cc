@@ -202,6 +202,8 @@ class Worker {
         const void* const in[] = {places_[step.in[0]], places_[step.in[1]], places_[step.in[2]]};
         return step.run(in, out, n);
       }
+      case Step::Type::kChain:
+        return RunChain(step, out, n);
       case Step::Type::kCast:
         return step.cast(places_[step.in[0]], out, n);
       case Step::Type::kCompress:
@@ -209,6 +211,19 @@ class Worker {
             simd::Compress(places_[step.in[0]], static_cast<size_t>(step.itemsize),
                            reinterpret_cast<const uint8_t*>(places_[step.in[1]]), n, out);
     }
+  }
+
+  void RunChain(const Step& step, std::byte* out, size_t n) {
+    std::array<simd::ChainLink, simd::kMaxLinks> links;
+    for (size_t i = 0; i < step.links; ++i) {
+      const Link& link = program_.links[step.first_link + i];
+      links[i].op = link.op;
+      for (size_t k = 0; k < link.in.size(); ++k) {
+        if (link.in[k] == Link::kRunning) continue;
+        links[i].in[k] = {places_[link.in[k]], program_.is_number(link.in[k])};
+      }
+    }
+    step.chain(std::span(links).first(step.links), out, n);
   }
 
   const Runner& runner_;

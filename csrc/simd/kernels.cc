@@ -106,6 +106,11 @@ ScanKernel FindScan(Scan scan, base::Kind compute_kind) {
   return CurrentTables().scans[static_cast<size_t>(scan)][Index(compute_kind)];
 }
 
+ChainFn FindChain(base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return nullptr;
+  return CurrentTables().chains[Index(compute_kind)];
+}
+
 TrafficFn FindTraffic(Traffic traffic) {
   return CurrentTables().traffic[static_cast<size_t>(traffic)];
 }

@@ -10,8 +10,10 @@
 // partial overlap is the caller's to avoid.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,20 @@ struct ElementwiseKernel {
   ElementwiseFn stream = nullptr;  // stores past the caches, for outputs that do not fit into them
 };
 ElementwiseKernel FindKernel(Op op, base::Kind compute_kind);
+
+// A chain of operations on one run: each link works on the result so far and on other operands, the
+// first one on others only; the last result is written. The same bits as one after the other.
+struct ChainOperand {
+  const std::byte* at = nullptr;  // null: the result so far
+  bool repeats = false;           // one number again and again: 64 bytes of it, at least
+};
+struct ChainLink {
+  Op op{};                           // IsChainable
+  std::array<ChainOperand, 3> in{};  // of an operation of three, only the first is a result
+};
+inline constexpr size_t kMaxLinks = 8;
+using ChainFn = void (*)(std::span<const ChainLink> links, void* out, size_t n);
+ChainFn FindChain(base::Kind compute_kind);  // null but for float32 and float64
 
 // The exact comparison of a signed integer with a uint64, in either order, whose common kind
 // (float64) would lose bits, and the kinds that its operands are loaded as. `run` is null for

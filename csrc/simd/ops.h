@@ -64,6 +64,22 @@ constexpr bool Contains(KindSet set, base::Kind kind) { return (set & Only(kind)
   ROW(Reciprocal, "reciprocal", 1, kNumber, kNumberKinds,                                   \
       "1 / x; for integers cut to a whole number")                                          \
   ROW(Sqrt, "sqrt", 1, kFloat, kFloatKinds, "the square root; NaN below zero")
+// Those of float32 and float64 that may be links of a chain (kernels.h): so short that a way
+// through L1 would cost more than they do.
+#define SPANFLOW_CHAIN(ROW) \
+  ROW(Add)                  \
+  ROW(Subtract)             \
+  ROW(Multiply)             \
+  ROW(Divide)               \
+  ROW(Fma)                  \
+  ROW(Minimum)              \
+  ROW(Maximum)              \
+  ROW(Clip)                 \
+  ROW(Negative)             \
+  ROW(Absolute)             \
+  ROW(Relu)                 \
+  ROW(Square)               \
+  ROW(Sqrt)
 #define SPANFLOW_ROUNDING(ROW)                                                                 \
   ROW(Floor, "floor", 1, kSame, kBoolKind | kRealKinds,                                        \
       "the largest whole number that is not above x")                                          \
@@ -169,6 +185,18 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
 });
 inline constexpr int kNumOps = static_cast<int>(kOps.size());
 constexpr const OpInfo& InfoOf(Op op) { return kOps[static_cast<size_t>(op)]; }
+
+// Whether the operation is in SPANFLOW_CHAIN.
+constexpr bool IsChainable(Op op) {
+  switch (op) {
+#define SPANFLOW_ROW(Name) case Op::k##Name:
+    SPANFLOW_CHAIN(SPANFLOW_ROW)
+#undef SPANFLOW_ROW
+    return true;
+    default:
+      return false;
+  }
+}
 
 // What a reduction returns for a given operand kind.
 enum class ReduceRule : uint8_t {

@@ -71,7 +71,7 @@ TEST(WalkTest, SixtyFourAxesBackwards) {
   EXPECT_EQ(order.axis[0], 63);
   Walk walk;
   MakeWalk(view.data, Span(layout.shape), Span(layout.strides), order, &walk);
-  EXPECT_EQ(walk.data - view.data, layout.strides[5] + layout.strides[63]);
+  EXPECT_EQ(walk.data() - view.data, layout.strides[5] + layout.strides[63]);
 }
 
 TEST(CursorTest, StartsAnywhere) {

@@ -541,9 +541,7 @@ def test_explain(a, capsys):
         "pass 1 of 1",
         "over (70, 1000) in blocks of",
         "in0 = float32(70, 1000)",
-        "r0 = subtract(in0, 0.5)  float32",
-        "r1 = multiply(r0, 3.46)  float32",
-        "r0 = clip(r1, -1, 1)  float32",
+        "r0 = clip(multiply(subtract(in0, 0.5), 3.46), -1, 1)  float32",
         "sum(r0)",
         "reads 280,000 bytes, writes 0 bytes, 2 registers of",
     ]:

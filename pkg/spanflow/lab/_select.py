@@ -33,9 +33,9 @@ def ops(value: str | Iterable[str] | None) -> list[Kernel]:
         group = [k for k in known.values() if word in (k.name, k.family)]
         if not group:
             close = difflib.get_close_matches(word, known, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(
-                f"no operation {word!r}{hint}. There are {', '.join(sorted(known))}, and the "
+                f"no operation {word!r}{hint} There are {', '.join(sorted(known))}, and the "
                 "families elementwise, reduction, scan and registered"
             )
         chosen.update({kernel.name: kernel for kernel in group})
