@@ -7,6 +7,7 @@ from pathlib import Path
 SUITES = (
     "array.elementwise",
     "array.layouts",
+    "array.order",
     "expr.fused",
     "memory.mapped",
     "bindings.small_calls",

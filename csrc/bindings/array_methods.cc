@@ -8,6 +8,7 @@
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "bindings/dtype_object.h"
+#include "bindings/functions.h"
 #include "bindings/operation.h"
 #include "capi/args.h"
 #include "capi/entry.h"
@@ -367,6 +368,9 @@ PyMethodDef array_methods[] = {
      "does not fit it, ValueError for a read-only array."},
     {"clip", FAST(ClipMethod),
      "clip($self, /, lower=None, upper=None, out=None)\n--\n\nSee spanflow.clip."},
+    {"sort", FAST(SortInPlace),
+     "sort($self, /, axis=-1, kind=None, *, descending=False, stable=None)\n--\n\n"
+     "Sort the array in place along an axis; see spanflow.sort."},
     {"close", capi::Method<&Close>(), METH_NOARGS,
      "close($self, /)\n--\n\nLet the bytes go now: unmap the file, free the memory, release the "
      "exporter.\n\n"

@@ -5,12 +5,16 @@
 // Fails: as the functions' docstrings say.
 #pragma once
 
-#include "capi/python.h"
+#include "capi/error.h"
 
 namespace spanflow::bindings {
 
+// The method sort() of arrays.
+capi::Ref SortInPlace(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
+
 extern PyMethodDef cast_functions[];
 extern PyMethodDef file_functions[];
+extern PyMethodDef order_functions[];
 extern PyMethodDef statistics_functions[];
 extern PyMethodDef system_functions[];
 

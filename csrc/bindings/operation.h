@@ -70,6 +70,11 @@ capi::Ref ScalarOrArray(ModuleState* state, array::View view);
 // operand's class has its say.
 bool IsOperandLike(ModuleState* state, PyObject* object);
 
+// An open array of numbers of any kind; `name` is the function that errors name.
+capi::Ref NumbersFrom(ModuleState* state, const char* name, PyObject* object);
+// All elements of an array as one line in C order: a view where that can be, else a copy.
+capi::Ref Flattened(ModuleState* state, const capi::Ref& array);
+
 // A running fold along an axis; null or None: of all elements in C order. `out` may be null.
 capi::Ref ApplyScan(ModuleState* state, simd::Scan scan, PyObject* array, PyObject* axis,
                     PyObject* out);

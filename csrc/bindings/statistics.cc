@@ -26,14 +26,6 @@ using capi::Given;
 using capi::Raise;
 using capi::Ref;
 
-Ref NumbersFrom(ModuleState* state, const char* name, PyObject* object) {
-  Ref array = AsArrayObject(state, object, nullptr, nullptr);
-  CheckOpen(AsArray(array.get()));
-  const base::DType& dtype = AsArray(array.get())->view.dtype();
-  if (dtype.numeric()) return array;
-  Raise(PyExc_TypeError, "%s() works on numbers, not on %s", name, dtype.ToString().c_str());
-}
-
 Ref InnerProduct(PyObject* module, const char* name, bool conjugate, PyObject* const* args,
                  Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<3> kSignature("dot", {"a", "b", "out"}, 3, 2);
@@ -55,18 +47,6 @@ Ref Dot(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwn
 }
 Ref VDot(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return InnerProduct(module, "vdot", true, args, nargs, kwnames);
-}
-
-// Without an axis all elements are one line, in C order.
-Ref Flattened(ModuleState* state, const Ref& array) {
-  const View& view = AsArray(array.get())->view;
-  const base::Dims flat = {view.size()};
-  auto layout = base::Reshape(view.layout, flat);
-  if (layout.ok()) return NewView(AsArray(array.get()), view.With(*std::move(layout)));
-  View copy = capi::Take(
-      RunDetached(view.layout.nbytes(), [&] { return array::CopyToNew(view, view.dtype()); }));
-  copy.layout = capi::Take(base::Reshape(copy.layout, flat));
-  return NewArray(state, std::move(copy));
 }
 
 template <simd::Scan kScan>
@@ -152,6 +132,25 @@ Ref Quantiles(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObjec
 }
 
 }  // namespace
+
+Ref NumbersFrom(ModuleState* state, const char* name, PyObject* object) {
+  Ref array = AsArrayObject(state, object, nullptr, nullptr);
+  CheckOpen(AsArray(array.get()));
+  const base::DType& dtype = AsArray(array.get())->view.dtype();
+  if (dtype.numeric()) return array;
+  Raise(PyExc_TypeError, "%s() works on numbers, not on %s", name, dtype.ToString().c_str());
+}
+
+Ref Flattened(ModuleState* state, const Ref& array) {
+  const View& view = AsArray(array.get())->view;
+  const base::Dims flat = {view.size()};
+  auto layout = base::Reshape(view.layout, flat);
+  if (layout.ok()) return NewView(AsArray(array.get()), view.With(*std::move(layout)));
+  View copy = capi::Take(
+      RunDetached(view.layout.nbytes(), [&] { return array::CopyToNew(view, view.dtype()); }));
+  copy.layout = capi::Take(base::Reshape(copy.layout, flat));
+  return NewArray(state, std::move(copy));
+}
 
 Ref ApplyScan(ModuleState* state, simd::Scan scan, PyObject* object, PyObject* axis,
               PyObject* out) {

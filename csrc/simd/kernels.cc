@@ -101,6 +101,15 @@ SiftFn FindSift(base::Kind compute_kind) {
   return CurrentTables().sifts[Index(compute_kind)];
 }
 
+KeyKernel FindKeys(base::Kind kind) {
+  if (!base::IsNumeric(kind)) return {};
+  return CurrentTables().keys[Index(kind)];
+}
+
+SortFn FindSort(size_t key_bytes) {
+  return key_bytes == 4 || key_bytes == 8 ? CurrentTables().sorts[key_bytes] : nullptr;
+}
+
 ScanKernel FindScan(Scan scan, base::Kind compute_kind) {
   if (!base::IsNumeric(compute_kind)) return {};
   return CurrentTables().scans[static_cast<size_t>(scan)][Index(compute_kind)];

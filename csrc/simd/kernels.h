@@ -120,6 +120,35 @@ struct ScanKernel {
 ScanKernel FindScan(Scan scan, base::Kind compute_kind);
 base::Kind ResultKind(Scan scan, base::Kind operand_kind);
 
+// Sorting and searching go through keys: unsigned integers, as wide as the items, whose order is
+// that of the items, with NaN behind all numbers. Real kinds only.
+struct KeyOrder {
+  bool descending = false;     // NaN stays last
+  bool equal_is_same = false;  // items that compare equal, and all NaN, have the same key
+};
+// Items at `data`, `data + stride`, …, in ascending order of their keys.
+struct SortedRun {
+  const std::byte* data;
+  ptrdiff_t stride;
+  int64_t count;
+};
+struct KeyKernel {
+  // n items to keys and back, also in place. Keys that were made the same decode to one of the
+  // items.
+  CastFn encode[2][2] = {};  // [descending][equal_is_same]
+  CastFn decode[2] = {};     // [descending]
+  // found[i] (int64) = how many sorted items come before the ascending key wanted[i], in which
+  // equal ones are the same; and those equal to it, with behind_equal. Of items in another order
+  // some number of them.
+  void (*locate)(const SortedRun& sorted, const void* wanted, size_t n, bool behind_equal,
+                 void* found) = nullptr;
+};
+KeyKernel FindKeys(base::Kind kind);
+
+// Sorts n keys of 4 or 8 bytes, which are aligned. Null for other widths.
+using SortFn = void (*)(void* keys, size_t n);
+SortFn FindSort(size_t key_bytes);
+
 // Several reductions in one walk over the data, with the same bits as one by one: adds n elements
 // to those accumulators that are not null. Null for kinds where there is nothing to share.
 struct Summary {

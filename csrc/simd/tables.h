@@ -25,6 +25,8 @@ struct Tables {
   SummaryFn summaries[base::kNumKinds] = {};
   ColumnKernel columns[kNumReductions][base::kNumKinds];
   ScanKernel scans[kNumScans][base::kNumKinds];
+  KeyKernel keys[base::kNumKinds];
+  SortFn sorts[9] = {};       // by the bytes of a key
   CastFn byte_swaps[9] = {};  // by unit
   decltype(&Gather) gather = nullptr;
   decltype(&Scatter) scatter = nullptr;
@@ -53,6 +55,7 @@ struct Tables {
   ROW(Nans)                    \
   ROW(Scans)                   \
   ROW(Columns)                 \
+  ROW(Order)                   \
   ROW(Moves)                   \
   ROW(Compress)                \
   ROW(Probe)

@@ -14,6 +14,17 @@ from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
 from spanflow._core import __version__, bool_  # noqa: F401
 from spanflow._expression import compile, compute, evaluate  # noqa: F401
+from spanflow._order import (  # noqa: F401
+    argwhere,
+    compress,
+    digitize,
+    extract,
+    flatnonzero,
+    histogram,
+    put,
+    take,
+    take_along_axis,
+)
 from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
 from spanflow._statistics import (  # noqa: F401
     Stats,

@@ -11,6 +11,15 @@ from spanflow._core import __version__ as __version__
 from spanflow._expression import compile as compile
 from spanflow._expression import compute as compute
 from spanflow._expression import evaluate as evaluate
+from spanflow._order import argwhere as argwhere
+from spanflow._order import compress as compress
+from spanflow._order import digitize as digitize
+from spanflow._order import extract as extract
+from spanflow._order import flatnonzero as flatnonzero
+from spanflow._order import histogram as histogram
+from spanflow._order import put as put
+from spanflow._order import take as take
+from spanflow._order import take_along_axis as take_along_axis
 from spanflow._pipeline import Pipeline as Pipeline
 from spanflow._pipeline import aligned as aligned
 from spanflow._pipeline import read as read
@@ -61,6 +70,9 @@ __all__ = [
     "arctanh",
     "argmax",
     "argmin",
+    "argpartition",
+    "argsort",
+    "argwhere",
     "array",
     "asarray",
     "asin",
@@ -70,6 +82,7 @@ __all__ = [
     "atan2",
     "atanh",
     "bfloat16",
+    "bincount",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_left_shift",
@@ -86,6 +99,7 @@ __all__ = [
     "compile",
     "complex64",
     "complex128",
+    "compress",
     "compute",
     "conj",
     "conjugate",
@@ -99,6 +113,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "diff",
+    "digitize",
     "divide",
     "dot",
     "downsample",
@@ -110,6 +125,8 @@ __all__ = [
     "exp",
     "exp2",
     "expm1",
+    "extract",
+    "flatnonzero",
     "flip",
     "float16",
     "float32",
@@ -125,6 +142,7 @@ __all__ = [
     "get_num_threads",
     "greater",
     "greater_equal",
+    "histogram",
     "hypot",
     "imag",
     "int8",
@@ -133,6 +151,7 @@ __all__ = [
     "int64",
     "invert",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "kurtosis",
@@ -177,10 +196,12 @@ __all__ = [
     "nansum",
     "nanvar",
     "negative",
+    "nonzero",
     "norm",
     "not_equal",
     "ones",
     "open",
+    "partition",
     "percentile",
     "positive",
     "pow",
@@ -188,6 +209,7 @@ __all__ = [
     "prod",
     "promote_types",
     "ptp",
+    "put",
     "quantile",
     "read",
     "real",
@@ -200,6 +222,7 @@ __all__ = [
     "roll",
     "rsqrt",
     "save",
+    "searchsorted",
     "set_num_threads",
     "sigmoid",
     "sign",
@@ -208,14 +231,18 @@ __all__ = [
     "sin",
     "sinh",
     "skew",
+    "sort",
     "sqrt",
     "square",
     "stats",
     "std",
     "subtract",
     "sum",
+    "take",
+    "take_along_axis",
     "tan",
     "tanh",
+    "topk",
     "trim_memory",
     "true_divide",
     "trunc",
@@ -223,6 +250,7 @@ __all__ = [
     "uint16",
     "uint32",
     "uint64",
+    "unique",
     "var",
     "vdot",
     "where",

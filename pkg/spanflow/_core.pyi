@@ -56,6 +56,7 @@ _Order: TypeAlias = Literal["C", "F"] | None
 _CopyOrder: TypeAlias = Literal["C", "F", "A", "K"] | None
 _Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 _Out: TypeAlias = Array | Buffer | None
+_SortKind: TypeAlias = Literal["quicksort", "heapsort", "mergesort", "stable"] | None
 _Path: TypeAlias = str | bytes | PathLike[str] | PathLike[bytes]
 
 @final
@@ -144,6 +145,14 @@ class Array:
     def transpose(self, *axes: Any) -> Array: ...
     def fill(self, value: Any, /) -> None: ...
     def clip(self, lower: Any = None, upper: Any = None, out: _Out = None) -> Any: ...
+    def sort(
+        self,
+        axis: SupportsIndex = -1,
+        kind: _SortKind = None,
+        *,
+        descending: bool = False,
+        stable: bool | None = None,
+    ) -> None: ...
     def close(self) -> None: ...
     def flush(self) -> None: ...
     def __enter__(self) -> Self: ...
@@ -742,6 +751,56 @@ def cumsum(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None
 def cumprod(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
 def cummin(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
 def cummax(a: _ArrayLike, axis: SupportsIndex | None = None, *, out: _Out = None) -> Any: ...
+def sort(
+    a: _ArrayLike,
+    axis: SupportsIndex | None = -1,
+    kind: _SortKind = None,
+    *,
+    descending: bool = False,
+    stable: bool | None = None,
+) -> Array: ...
+def argsort(
+    a: _ArrayLike,
+    axis: SupportsIndex | None = -1,
+    kind: _SortKind = None,
+    *,
+    descending: bool = False,
+    stable: bool | None = None,
+) -> Array: ...
+def partition(
+    a: _ArrayLike,
+    kth: SupportsIndex | Sequence[SupportsIndex],
+    axis: SupportsIndex | None = -1,
+) -> Array: ...
+def argpartition(
+    a: _ArrayLike,
+    kth: SupportsIndex | Sequence[SupportsIndex],
+    axis: SupportsIndex | None = -1,
+) -> Array: ...
+def topk(
+    a: _ArrayLike,
+    k: SupportsIndex,
+    axis: SupportsIndex | None = -1,
+    *,
+    largest: bool = True,
+) -> tuple[Array, Array]: ...
+def searchsorted(
+    a: _ArrayLike,
+    v: _ArrayLike,
+    side: Literal["left", "right"] = "left",
+    sorter: _ArrayLike | None = None,
+) -> Any: ...
+def isin(a: _ArrayLike, values: _ArrayLike, *, invert: bool = False) -> Any: ...
+def unique(
+    a: _ArrayLike,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+) -> Any: ...
+def bincount(
+    x: _ArrayLike, weights: _ArrayLike | None = None, minlength: SupportsIndex = 0
+) -> Array: ...
+def nonzero(a: _ArrayLike, /) -> tuple[Array, ...]: ...
 def frombuffer(
     buffer: Buffer, dtype: _DTypeLike | None = "float64", count: int = -1, offset: int = 0
 ) -> Array: ...
@@ -769,6 +828,7 @@ def _compute(
     columns: Mapping[str, Any] | None = None,
     threads: int | None = None,
 ) -> tuple[Any, ...]: ...
+def _histogram(a: _ArrayLike, edges: Iterable[float], weights: _ArrayLike | None) -> Array: ...
 def _pass(traffic: str, a: Array, out: Array, repeats: int) -> None: ...
 def _machine() -> dict[str, Any]: ...
 def _reduce_many(
