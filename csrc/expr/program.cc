@@ -27,6 +27,7 @@ class Builder {
     AddOutputs();
     AddSteps();
     JoinSteps();
+    FindWholeNumbers();
     for (Output& output : program_.outputs) {
       if (!output.is_direct) output.from = place_[Index(Named(output.value))];
     }
@@ -36,6 +37,7 @@ class Builder {
       program_.filtered.push_back(
           {id, ComputeKind(value.kind), place_[Index(Named(id))], DomainOf(value.domain)});
     }
+    CompactRegisters();
     return std::move(program_);
   }
 
@@ -278,8 +280,50 @@ class Builder {
 
   Link& AddLink(const Step& step, Step* chain) {
     ++chain->links;
-    program_.links.push_back({graph_[step.value].node->op, step.in, step.value});
-    return program_.links.back();
+    const simd::Op op = graph_[step.value].node->op;
+    Link& link = program_.links.emplace_back();
+    link.op = op;
+    link.value = step.value;
+    std::ranges::fill(link.in, Link::kRunning);
+    std::copy_n(step.in.begin(), simd::InfoOf(op).arity, link.in.begin());
+    return link;
+  }
+
+  // Everything but a chain reads numbers block by block.
+  void FindWholeNumbers() {
+    const auto mark = [this](Place place) {
+      if (program_.is_number(place)) {
+        program_.numbers[place - program_.number_place(0)].is_whole = true;
+      }
+    };
+    for (const Step& step : program_.steps) {
+      if (step.type != Step::Type::kChain) std::ranges::for_each(step.in, mark);
+    }
+    for (const Pass::Target& target : pass_.targets) mark(place_[Index(Named(target.value))]);
+    for (const ValueId id : pass_.filtered) mark(place_[Index(Named(id))]);
+    for (const ValueId id : pass_.reductions) mark(place_[Index(Named(graph_[id].operands[0]))]);
+  }
+
+  // What only passed from link to link needs no register any more.
+  void CompactRegisters() {
+    const Place first = program_.register_place(0);
+    std::map<Place, Place> kept;
+    const auto move = [&](Place* place) {
+      if (*place < first || *place == Link::kRunning) return;
+      *place = kept.try_emplace(*place, first + static_cast<Place>(kept.size())).first->second;
+    };
+    for (Step& step : program_.steps) {
+      if (step.type != Step::Type::kChain)
+        std::ranges::for_each(step.in, [&](Place& p) { move(&p); });
+      for (size_t i = 0; i < step.links; ++i) {
+        std::ranges::for_each(program_.links[step.first_link + i].in, [&](Place& p) { move(&p); });
+      }
+      move(&step.out);
+    }
+    for (Fold& fold : program_.folds) move(&fold.in);
+    for (Output& output : program_.outputs) move(&output.from);
+    for (FilteredOutput& output : program_.filtered) move(&output.from);
+    program_.registers = kept.size();
   }
 
   void AddFolds() {

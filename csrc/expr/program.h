@@ -1,5 +1,5 @@
 // A program: the steps of one pass over the data, block by block. Its operands are places - inputs,
-// numbers, registers of 4 KiB and outputs - that hold one block each.
+// numbers, registers of up to 8 KiB and outputs - that hold one block each.
 //
 // Owns: its steps. Threads: immutable once built, shared by the threads that run it.
 // Attached: not needed. Fails: never.
@@ -40,8 +40,8 @@ struct Step {
 struct Link {
   static constexpr Place kRunning = ~Place{0};  // the result of the link before
 
-  simd::Op op;
-  std::array<Place, 3> in{};
+  simd::Op op{};
+  std::array<Place, 3> in{};  // kRunning too where there is no such operand
   ValueId value = kNoValue;
 };
 
@@ -87,6 +87,7 @@ struct Input {
 struct NumberInput {
   base::Kind kind;
   std::array<std::byte, 16> item;
+  bool is_whole = false;  // some step reads a block of it; a chain reads 64 bytes again and again
 };
 
 struct Program {

@@ -18,6 +18,8 @@ using simd::Accumulator;
 
 // What all registers of a program together may take of the L1 cache.
 constexpr int64_t kL1Share = 32 << 10;
+// Larger blocks cost less for their steps, but leave L1 to nothing else.
+constexpr int64_t kMostRegisterBytes = 8 << 10;
 // What several readers share of data that no register holds.
 constexpr int64_t kSharedBlockBytes = 16 << 10;
 
@@ -72,10 +74,11 @@ array::AxisOrder Runner::Order() const {
 }
 
 void Runner::LimitBlock() {
-  const auto registers = static_cast<int64_t>(program_.registers + program_.numbers.size());
+  const auto whole = std::ranges::count_if(program_.numbers, &NumberInput::is_whole);
+  const auto registers = static_cast<int64_t>(program_.registers) + whole;
   if (registers != 0) {
     const int64_t share = kL1Share / registers / 64 * 64;
-    register_bytes_ = std::clamp<int64_t>(share, 1024, array::kRegisterBytes);
+    register_bytes_ = std::clamp<int64_t>(share, 1024, kMostRegisterBytes);
     block_ = std::min(block_, register_bytes_ / program_.widest);
   } else if (program_.steps.size() + program_.folds.size() > 1) {
     block_ = std::min(block_, kSharedBlockBytes / 8);
@@ -106,13 +109,18 @@ class Worker {
         counts_(program_.domains) {
     constexpr size_t kAlign = 64;
     const auto size = static_cast<size_t>(runner.register_bytes_);
-    const size_t registers = program_.registers + program_.numbers.size();
-    memory_ = std::make_unique_for_overwrite<std::byte[]>(registers * size + kAlign);
+    const auto bytes_of = [size](const NumberInput& number) {
+      return number.is_whole ? size : kAlign;
+    };
+    size_t bytes = program_.registers * size + kAlign;
+    for (const NumberInput& number : program_.numbers) bytes += bytes_of(number);
+    memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
     std::byte* next = memory_.get();
     next += -reinterpret_cast<uintptr_t>(next) & (kAlign - 1);
-    for (size_t i = 0; i < program_.numbers.size(); ++i, next += size) {
+    for (size_t i = 0; i < program_.numbers.size(); ++i) {
       places_[program_.number_place(i)] = next;
-      FillNumber(program_.numbers[i], next);
+      FillNumber(program_.numbers[i], next, bytes_of(program_.numbers[i]));
+      next += bytes_of(program_.numbers[i]);
     }
     for (size_t i = 0; i < program_.registers; ++i, next += size) {
       places_[program_.register_place(i)] = next;
@@ -138,10 +146,9 @@ class Worker {
   }
 
  private:
-  void FillNumber(const NumberInput& number, std::byte* to) const {
-    const int64_t itemsize = base::InfoOf(number.kind).itemsize;
-    simd::Gather(number.item.data(), 0, static_cast<size_t>(itemsize), to,
-                 static_cast<size_t>(runner_.register_bytes_ / itemsize));
+  static void FillNumber(const NumberInput& number, std::byte* to, size_t nbytes) {
+    const auto itemsize = static_cast<size_t>(base::InfoOf(number.kind).itemsize);
+    simd::Gather(number.item.data(), 0, itemsize, to, nbytes / itemsize);
   }
 
   int64_t Prefer(int64_t n) const {

@@ -543,7 +543,7 @@ def test_explain(a, capsys):
         "in0 = float32(70, 1000)",
         "r0 = clip(multiply(subtract(in0, 0.5), 3.46), -1, 1)  float32",
         "sum(r0)",
-        "reads 280,000 bytes, writes 0 bytes, 2 registers of",
+        "reads 280,000 bytes, writes 0 bytes, 1 registers of",
     ]:
         assert line in text
     ((x - x.mean(axis=0)) * sf.col("k"))[x > 0].explain({"k": a.astype("f8")})
