@@ -92,7 +92,7 @@ def bench_kernels(suites: Any) -> argparse.ArgumentParser:
         "and errors in ULP. Several words go with commas between.",
     )
     for name, default, about in (
-        ("--op", None, "operations, or elementwise, reduction, scan, registered (default: all)"),
+        ("--op", None, "operations, families such as elementwise (default: all)"),
         ("--dtype", "f4", "such as f4,f2,i8; all"),
         ("--layout", "contiguous", "contiguous, strided, reversed, unaligned, big-endian, column, "
                                    "broadcast; all"),

@@ -24,7 +24,7 @@ def quick(op, **options):
 def test_every_operation_is_a_kernel():
     known = sf.lab.kernels()
     operations = {v.__name__ for v in vars(sf).values() if isinstance(v, sf.Operation)}
-    assert operations | set(_kernels.SCANS) == set(known)
+    assert operations | set(_kernels.SCANS) | set(_kernels.FUNCTIONS) == set(known)
     assert known["add"].nin == 2 and known["fma"].nin == 3 and known["sum"].nin == 1
     assert known["exp"].error_bound == 1.0 and known["add"].error_bound == 0
     assert known["sum"].error_bound is None
@@ -61,6 +61,13 @@ def test_layouts_hold_the_same_numbers(layout, code):
 def test_broadcast():
     (result,) = quick("add", layout="broadcast", size=4096).results
     assert (result.bytes_read, result.bytes_written) == (4 * 4096, 4 * 4096)
+
+
+def test_functions():
+    results = quick("sort,nonzero,median,moving_max", versus="numpy").results
+    written = {r.op: r.bytes_written for r in results if r.contender == "spanflow"}
+    assert written == {"sort": 4000, "nonzero": 8000, "median": 0, "moving_max": 4 * 985}
+    assert {r.op for r in results if r.contender == "numpy"} == {"sort", "nonzero", "median"}
 
 
 def test_targets_threads_and_numpy():

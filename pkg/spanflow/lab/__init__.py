@@ -40,7 +40,7 @@ def run(
     """Measures every combination of the given operations, dtypes, layouts, sizes and threads.
 
     Words come as 'a,b' or as a list. op: operations or families (elementwise, reduction, scan,
-    registered); None for all of them. layout: contiguous, strided (every other element),
+    function, registered); None for all of them. layout: contiguous, strided (every other element),
     reversed, unaligned (by a byte), big-endian, column (of a record), broadcast (a row), or all.
     size: elements of each operand; 1k:256M is a range in steps of 4. target: SIMD targets, all, or
     None for the one in use. versus: "numpy", for its function of the same name; registered

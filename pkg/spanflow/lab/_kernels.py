@@ -14,6 +14,20 @@ from typing import Any
 import spanflow as sf
 
 SCANS = ("cumsum", "cumprod", "cummin", "cummax")
+# Functions that make their result themselves, with the options that they are measured with. NumPy's
+# function of the same name is called in the same way.
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "sort": {},
+    "argsort": {},
+    "unique": {},
+    "median": {},
+    "histogram": {"bins": 100},
+    "nonzero": {},
+    "diff": {},
+    "moving_mean": {"window": 16},
+    "moving_max": {"window": 16},
+    "affine": {"scale": 0.5, "offset": 1.0},
+}
 # Operands that an operation is at home with; (low, high) of floats where it is not DEFAULT_RANGE.
 DEFAULT_RANGE = (-100.0, 100.0)
 RANGES = {
@@ -50,11 +64,12 @@ class Kernel:
     for what gives a single number."""
 
     name: str
-    family: str  # "elementwise", "reduction", "scan" or "registered"
+    family: str  # "elementwise", "reduction", "scan", "function" or "registered"
     nin: int
     types: tuple[str, ...]  # dtypes with a kernel of their own
     call: Callable[..., Any]
     error_bound: float | None = None  # in units in the last place
+    options: dict[str, Any] = field(default_factory=dict)
     peers: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
     def takes(self, dtype: sf.dtype) -> bool:
@@ -69,8 +84,8 @@ class Kernel:
         return RANGES.get(self.name, DEFAULT_RANGE)
 
 
-def _call_reduction(operation: Any) -> Callable[..., Any]:
-    return lambda a, out: operation(a)
+def _without_out(function: Any, options: dict[str, Any]) -> Callable[..., Any]:
+    return lambda a, out: function(a, **options)
 
 
 def _built_in() -> dict[str, Kernel]:
@@ -85,12 +100,15 @@ def _built_in() -> dict[str, Kernel]:
             operation.kind,
             operation.nin,
             operation.types,
-            _call_reduction(operation) if is_reduction else operation,
+            _without_out(operation, {}) if is_reduction else operation,
             operation.error_bound,
         )
     for name in SCANS:
         types = sf.sum.types if name in ("cumsum", "cumprod") else sf.min.types
         kernels[name] = Kernel(name, "scan", 1, types, getattr(sf, name))
+    for name, options in FUNCTIONS.items():
+        call = _without_out(getattr(sf, name), options)
+        kernels[name] = Kernel(name, "function", 1, sf.clip.types, call, options=options)
     return kernels
 
 

@@ -91,7 +91,7 @@ def measure(
     with _threads(case.threads):
         given, out, calls = _contenders(case, targets, versus)
         read = sum(a.nbytes for a in given) if case.layout != "broadcast" else given[0].nbytes
-        written = 0 if out is None else out.nbytes
+        written = _written(case.kernel, given, out)
         times = _take_turns({key: call for key, (_, call) in calls.items()}, targets, seconds)
         error = _errors(case, targets)
         return [
@@ -113,6 +113,15 @@ def measure(
         ]
 
 
+def _written(kernel: Kernel, given: list[sf.Array], out: sf.Array | None) -> int:
+    """Bytes of the result; those of single numbers do not count."""
+    if kernel.family == "function":
+        found = kernel.call(*given, out=None)
+        parts = found if isinstance(found, tuple) else (found,)
+        return sum(part.nbytes for part in parts if isinstance(part, sf.Array))
+    return 0 if out is None else out.nbytes
+
+
 _Calls = dict[str, tuple[str, Callable[[], Any]]]
 
 
@@ -132,7 +141,7 @@ def _contenders(
     out = None
     if kernel.family == "registered":
         out = sf.zeros(given[0].shape, case.dtype)
-    elif kernel.family != "reduction":
+    elif kernel.family not in ("reduction", "function"):
         out = kernel.call(*given, out=None)
     calls: _Calls = {}
     if kernel.family != "registered":
@@ -157,8 +166,8 @@ def _numpy_call(
     try:
         arrays = [np.asarray(a) for a in given]
         if out is None:
-            function(*arrays)
-            return lambda: function(*arrays)
+            function(*arrays, **kernel.options)
+            return lambda: function(*arrays, **kernel.options)
         if isinstance(function, np.ufunc) or kernel.name != "where":
             target = np.asarray(out)
             function(*arrays, out=target)

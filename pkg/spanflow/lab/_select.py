@@ -36,7 +36,7 @@ def ops(value: str | Iterable[str] | None) -> list[Kernel]:
             hint = f"; did you mean {close[0]!r}?" if close else "."
             raise ValueError(
                 f"no operation {word!r}{hint} There are {', '.join(sorted(known))}, and the "
-                "families elementwise, reduction, scan and registered"
+                "families elementwise, reduction, scan, function and registered"
             )
         chosen.update({kernel.name: kernel for kernel in group})
     return list(chosen.values())
