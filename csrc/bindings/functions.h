@@ -14,6 +14,7 @@ capi::Ref SortInPlace(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
 
 extern PyMethodDef cast_functions[];
 extern PyMethodDef file_functions[];
+extern PyMethodDef group_functions[];
 extern PyMethodDef order_functions[];
 extern PyMethodDef statistics_functions[];
 extern PyMethodDef system_functions[];

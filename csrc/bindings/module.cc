@@ -97,7 +97,7 @@ int Execute(PyObject* module) {
   AddDTypes(module, state);
   AddOperations(module, state);
   for (PyMethodDef* table :
-       {create_functions, cast_functions, statistics_functions, order_functions,
+       {create_functions, cast_functions, statistics_functions, group_functions, order_functions,
         expression_functions, file_functions, system_functions, lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <span>
+#include <vector>
 
 #include "array/reduce.h"
 #include "bindings/array_object.h"
@@ -59,6 +60,9 @@ struct ReductionCall {
 };
 capi::Ref ApplyReduction(ModuleState* state, simd::Reduction reduction, PyObject* array,
                          const ReductionCall& call);
+
+// A sequence of Operations that are reductions; TypeError for anything else.
+std::vector<simd::Reduction> ReductionsFrom(ModuleState* state, PyObject* operations);
 
 // Raises unless the result of `name`, of dtype `result`, may be written to `out`.
 void CheckOut(const char* name, const array::View& out, base::Kind result);

@@ -6,6 +6,7 @@
 #include "bindings/operation.h"
 #include "capi/args.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -289,6 +290,19 @@ PyType_Spec operation_spec = {"spanflow.Operation", sizeof(OperationObject), 0,
                               Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
                                   Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                               slots};
+
+std::vector<simd::Reduction> ReductionsFrom(ModuleState* state, PyObject* operations) {
+  const Ref items = capi::Items(operations);
+  std::vector<simd::Reduction> reductions;
+  for (Py_ssize_t i = 0; i < capi::Count(items); ++i) {
+    PyObject* const item = capi::At(items, i);
+    if (Py_TYPE(item) != state->operation_type || !AsOperation(item)->is_reduction) {
+      capi::Raise(PyExc_TypeError, "expected reductions such as spanflow.mean, got %R", item);
+    }
+    reductions.push_back(AsOperation(item)->reduction());
+  }
+  return reductions;
+}
 
 void AddOperations(PyObject* module, ModuleState* state) {
   for (int i = 0; i < simd::kNumOps; ++i) AddOperation(module, state, false, i);

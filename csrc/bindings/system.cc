@@ -126,17 +126,10 @@ Ref ReduceMany(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
   CheckOpen(AsArray(array.get()));
   const array::View& view = AsArray(array.get())->view;
   const double ddof = ddof_object == nullptr ? 0 : capi::Double(ddof_object);
-  const Ref items = capi::Items(operations);
-  const auto count = static_cast<size_t>(PyTuple_GET_SIZE(items.get()));
-  std::vector<simd::Reduction> reductions(count);
+  const std::vector<simd::Reduction> reductions = ReductionsFrom(state, operations);
+  const size_t count = reductions.size();
   std::vector<array::View> outs(count);
   for (size_t i = 0; i < count; ++i) {
-    PyObject* item = PyTuple_GET_ITEM(items.get(), static_cast<Py_ssize_t>(i));
-    const auto* operation = reinterpret_cast<OperationObject*>(item);
-    if (Py_TYPE(item) != state->operation_type || !operation->is_reduction) {
-      Raise(PyExc_TypeError, "expected reductions such as spanflow.mean, got %R", item);
-    }
-    reductions[i] = operation->reduction();
     outs[i] = capi::Take(array::Empty(
         base::DType(capi::Take(array::ResolveReduction(reductions[i], view.dtype().kind()))), {}));
   }

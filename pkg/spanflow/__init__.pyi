@@ -11,6 +11,8 @@ from spanflow._core import __version__ as __version__
 from spanflow._expression import compile as compile
 from spanflow._expression import compute as compute
 from spanflow._expression import evaluate as evaluate
+from spanflow._group import GroupBy as GroupBy
+from spanflow._group import group_by as group_by
 from spanflow._order import argwhere as argwhere
 from spanflow._order import compress as compress
 from spanflow._order import digitize as digitize
@@ -44,6 +46,7 @@ from spanflow._windows import roll as roll
 __all__ = [
     "Array",
     "Expression",
+    "GroupBy",
     "Operation",
     "Pipeline",
     "PipelineError",
@@ -142,6 +145,7 @@ __all__ = [
     "get_num_threads",
     "greater",
     "greater_equal",
+    "group_by",
     "histogram",
     "hypot",
     "imag",
