@@ -181,11 +181,12 @@ Ref Clip(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwna
 
 template <simd::Reduction kReduction>
 Ref ReduceMethod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<3> kSignature("reduction", {"axis", "keepdims", "ddof"}, 1, 0);
-  const auto [axis, keepdims, ddof] =
+  static constexpr capi::Signature<5> kSignature(
+      "reduction", {"axis", "keepdims", "ddof", "correction", "where"}, 1, 0);
+  const auto [axis, keepdims, ddof, correction, where] =
       kSignature.ParseAs(simd::InfoOf(kReduction).name, args, nargs, kwnames);
   return LazyReduction(AsExpression(self)->state, kReduction, self,
-                       {axis, nullptr, keepdims, ddof});
+                       {axis, nullptr, keepdims, ddof, correction, where});
 }
 
 Ref AsType(PyObject* self, PyObject* object) {
@@ -199,7 +200,7 @@ Ref AsType(PyObject* self, PyObject* object) {
 }
 
 // expression[mask]
-Ref Subscript(PyObject* self, PyObject* key) {
+Ref Filtered(PyObject* self, PyObject* key) {
   ModuleState* state = AsExpression(self)->state;
   if (!IsExpression(state, key) && !IsArray(state, key) && !PyObject_CheckBuffer(key)) {
     Raise(PyExc_TypeError,
@@ -481,7 +482,7 @@ PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
                        {Py_tp_clear, reinterpret_cast<void*>(&Clear)},
                        {Py_tp_richcompare, capi::Slot<&RichCompare>()},
                        {Py_tp_methods, methods},
-                       {Py_mp_subscript, capi::Slot<&Subscript>()},
+                       {Py_mp_subscript, capi::Slot<&Filtered>()},
                        {Py_nb_add, capi::Slot<&Binary<simd::Op::kAdd>>()},
                        {Py_nb_subtract, capi::Slot<&Binary<simd::Op::kSubtract>>()},
                        {Py_nb_multiply, capi::Slot<&Binary<simd::Op::kMultiply>>()},
@@ -536,15 +537,40 @@ Ref LazyOperation(ModuleState* state, simd::Op op, std::span<PyObject* const> op
   return NewExpression(state, expr::Apply(op, std::move(nodes)), owners);
 }
 
+namespace {
+
+// With where=, the reduction of what the mask leaves.
+Ref LazyReductionWhere(ModuleState* state, simd::Reduction reduction, PyObject* object,
+                       const ReductionCall& call) {
+  const char* name = simd::InfoOf(reduction).name;
+  if (capi::Given(call.axis) || call.KeepsDims()) {
+    Raise(PyExc_TypeError,
+          "%s() of an expression takes where for all elements only, not with axis or keepdims; "
+          "spanflow.where(mask, x, neutral) can take the place of the others",
+          name);
+  }
+  const Ref mask = IsExpression(state, call.where)
+                       ? Ref::Borrow(call.where)
+                       : AsArrayObject(state, call.where, nullptr, nullptr);
+  const Ref filtered = Filtered(object, mask.get());
+  return LazyReduction(state, reduction, filtered.get(),
+                       {nullptr, nullptr, nullptr, call.ddof, call.correction});
+}
+
+}  // namespace
+
 Ref LazyReduction(ModuleState* state, simd::Reduction reduction, PyObject* object,
                   const ReductionCall& call) {
   if (capi::Given(call.out)) {
     Raise(PyExc_TypeError, "%s() of an expression takes no out; use .compute(out=...) at the end",
           simd::InfoOf(reduction).name);
   }
-  if (capi::Given(call.where) || capi::Given(call.initial) || capi::Given(call.precise)) {
-    Raise(PyExc_TypeError, "%s() of an expression takes no where, initial and precise",
+  if (capi::Given(call.initial) || capi::Given(call.precise)) {
+    Raise(PyExc_TypeError, "%s() of an expression takes no initial and precise",
           simd::InfoOf(reduction).name);
+  }
+  if (capi::Given(call.where) && call.where != Py_True) {
+    return LazyReductionWhere(state, reduction, object, call);
   }
   expr::ReduceOptions options{{}, call.KeepsDims(), call.Ddof()};
   if (capi::Given(call.axis)) {

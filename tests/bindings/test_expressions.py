@@ -579,6 +579,22 @@ def test_places_in_expressions_count_in_c_order():
         assert sf.nanmean(lazy).compute() == pytest.approx(array.mean())
 
 
-def test_reductions_of_expressions_take_no_mask():
-    with pytest.raises(TypeError, match="where"):
-        sf.sum(sf.lazy([1, 2]), where=[True, False])
+def test_reductions_where(a):
+    x = sf.lazy(a)
+    mask = a > 0.5
+    for where in (mask, x > 0.5, sf.asarray(mask), mask.tolist()):
+        assert x.sum(where=where).compute() == x[x > 0.5].sum().compute()
+        assert sf.mean(x * 2, where=where).compute() == (x * 2)[x > 0.5].mean().compute()
+    assert x.std(correction=1, where=mask).compute() == x[x > 0.5].std(ddof=1).compute()
+    assert x.sum(where=True).compute() == x.sum().compute()
+    with pytest.raises(TypeError, match="for all elements only"):
+        x.sum(axis=0, where=mask)
+    with pytest.raises(TypeError, match="for all elements only"):
+        x.sum(keepdims=True, where=mask)
+    with pytest.raises(ValueError, match="the mask has shape"):
+        x.sum(where=mask[:3]).compute()
+    for bad in (3, a):
+        with pytest.raises((TypeError, ValueError), match="mask"):
+            x.sum(where=bad).compute()
+    with pytest.raises(TypeError, match="no initial and precise"):
+        sf.sum(x, initial=3)
