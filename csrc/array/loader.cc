@@ -9,6 +9,8 @@ namespace {
 
 // Items that share cache lines with their neighbours.
 constexpr int64_t kNearStep = 64;
+// A run of more bytes does not lie in a cache of its own core.
+constexpr int64_t kFarBytes = int64_t{1} << 20;
 
 Conversion Between(const base::DType& dtype, base::Kind from, base::Kind to, base::Kind value) {
   Conversion convert;
@@ -66,6 +68,7 @@ void LoadPlan::MakeOpaque(int64_t itemsize) {
 
 void LoadPlan::Finish() {
   in_place = InPlace(walk, convert);
+  is_far = walk.step() > 0 && walk.step() <= kNearStep && walk.run() > kFarBytes / walk.step();
   capacity = in_place ? kNoLimit : convert.register_items();
   // The copies of a constant use both registers: fewer, longer blocks for the operands in place.
   if (!in_place && walk.constant()) capacity = 2 * kRegisterBytes / convert.value_size;
@@ -160,8 +163,12 @@ void Loader::NextInto(int64_t n, std::byte* out) {
     Repeat(n, out);
     return cursor_.Advance(n);
   }
-  const bool as_it_is = convert.none() && step == convert.memory_size;
-  if (one_run && step > 0 && step <= kNearStep && !as_it_is) return TakeRun(n, out);
+  const bool is_dense = step == convert.memory_size;
+  if (one_run && plan_->is_far && !(is_dense && convert.none())) return TakeRun(n, out);
+  if (one_run && is_dense && !convert.none()) {  // converted without a gather
+    Convert(cursor_.pointer(), n, out);
+    return cursor_.Advance(n);
+  }
   std::byte* gathered = convert.cast == nullptr ? out : scratch_->raw;
   GatherFrom(&cursor_, convert.memory_size, gathered, n);
   Convert(gathered, n, out);

@@ -51,6 +51,7 @@ struct LoadPlan {
   Walk walk;
   Conversion convert;
   bool in_place;     // blocks are memory itself
+  bool is_far;       // memory has to be asked for what comes next
   int64_t capacity;  // elements that one block may have; kNoLimit when in_place
 
   // Items of `dtype` (numeric) in the order of `walk` are loaded as `kind`.
