@@ -27,6 +27,11 @@ def parser(prog="bench/run.py"):
     found.add_argument(
         "--only", nargs="+", type=suite, metavar="NAME", help=f"suites of {', '.join(SUITES)}"
     )
+    found.add_argument(
+        "--google",
+        action="store_true",
+        help="instead: hold the kernel lab against Google Benchmark",
+    )
     for name, default, most, about in (
         ("--threads", None, 1024, "threads per call (default: usable cores)"),
         ("--elements", ASKED["elements"], 1 << 40, "float32 per array (32 Mi)"),

@@ -62,6 +62,21 @@ def run_pytest(env, name, pytest_args, extra_variables=None):
     return run_shown(command, env={**variables, **(extra_variables or {})})
 
 
+def build_google_benchmark(env, flavour):
+    """The executable that times kernels from C++, optimised as the extension is."""
+    system.ensure(["libbenchmark-dev"])
+    variables = build.build_variables(env, flavour)
+    folder = BUILD / f"google-benchmark{flavour.suffix}"
+    options = {"buildtype": "release", "optimization": "2", "b_ndebug": "if-release"}
+    options |= {"extension": "false", "benchmarks": "true"}
+    with step("build the C++ benchmarks"):
+        setup = ["meson", "setup", *(f"-D{key}={value}" for key, value in options.items())]
+        again = ["--reconfigure"] if (folder / "build.ninja").exists() else []
+        run_logged(f"setup-{folder.name}", [*setup, *again, folder, ROOT], env=variables)
+        run_logged(f"build-{folder.name}", ["ninja", "-C", folder], env=variables)
+    return folder / "bench" / "kernels_benchmark"
+
+
 def run_sanitized(env, kind, flavour, names):
     """The C++ tests under a sanitizer; with g++'s AddressSanitizer also the Python suite.
 

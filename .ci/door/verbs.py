@@ -159,6 +159,9 @@ def _bench(args):
     env, flavour = _set_up(args)
     build.install(env, flavour)
     env.ensure("bench", project.extra("bench"))
+    if "--google" in args.rest:
+        binary = testing.build_google_benchmark(env, flavour)
+        return run_shown([env.python, ROOT / "bench" / "lab" / "agreement.py", binary])
     return run_shown([env.python, ROOT / "bench" / "run.py", *args.rest])
 
 

@@ -472,40 +472,158 @@ class Expression:
     def explain(self, columns: Mapping[str, Any] | None = None) -> None: ...
     def astype(self, dtype: _DTypeLike, /) -> Expression: ...
     def clip(self, lower: Any = None, upper: Any = None) -> Expression: ...
-    def sum(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
-    def min(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
-    def max(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
-    def any(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
-    def all(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
+    def sum(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
+    def min(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
+    def max(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
+    def any(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
+    def all(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
     def count_nonzero(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def mean(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
-    def var(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
-    def std(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
+    def var(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
+    def std(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
     def prod(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def count(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def norm(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def argmin(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def argmax(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
-    def ptp(self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True) -> Expression: ...
+    def ptp(
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
+    ) -> Expression: ...
     def skew(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def kurtosis(
-        self, axis: _Axis = None, *, keepdims: bool = False, ddof: float = 0, correction: float = 0, where: Any = True
+        self,
+        axis: _Axis = None,
+        *,
+        keepdims: bool = False,
+        ddof: float = 0,
+        correction: float = 0,
+        where: Any = True,
     ) -> Expression: ...
     def __getitem__(self, mask: Any, /) -> Expression: ...
     def __neg__(self) -> Expression: ...
