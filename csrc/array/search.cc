@@ -124,8 +124,9 @@ void FindKeys(const Keys<Key>& among, const std::byte* keys, int64_t n, bool nan
 template <class Key>
 Status FillDistinct(const Key* keys, int64_t n, DistinctHow how, const RunOptions& options,
                     Distinct* result) {
-  const auto order = std::make_unique_for_overwrite<int64_t[]>(static_cast<size_t>(n));
-  RankKeys(keys, n, order.get(), options);
+  const auto ranks = std::make_unique_for_overwrite<int64_t[]>(static_cast<size_t>(n));
+  int64_t* const order = ranks.get();
+  RankKeys(keys, n, order, options);
   std::vector<int64_t> begins;  // of the runs of equal keys, in order
   for (int64_t i = 0; i < n; ++i) {
     if (i == 0 || keys[order[i]] != keys[order[i - 1]]) begins.push_back(i);
