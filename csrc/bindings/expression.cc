@@ -436,7 +436,9 @@ PyMethodDef methods[] = {
      "clip($self, /, lower=None, upper=None)\n--\n\nSee spanflow.clip."},
 #define SPANFLOW_ROW(Name, name, ...)                                                            \
   {name, capi::Method<&ReduceMethod<simd::Reduction::k##Name>>(), METH_FASTCALL | METH_KEYWORDS, \
-   name "($self, /, axis=None, *, keepdims=False, ddof=0)\n--\n\nSee spanflow." name "."},
+   name                                                                                          \
+   "($self, /, axis=None, *, keepdims=False, ddof=0, correction=0, where=True)\n--\n\nSee "      \
+   "spanflow." name "."},
     SPANFLOW_PLAIN_REDUCTIONS(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
         {"compute", capi::Method<&ComputeMethod>(), METH_FASTCALL | METH_KEYWORDS,
