@@ -67,11 +67,3 @@ def statement_medians(
     number = {key: max(1, int(timer.autorange()[0] / 20)) for key, timer in timers.items()}
     per_call = medians({k: lambda k=k: timers[k].timeit(number[k]) for k in timers}, rounds)
     return {key: seconds / number[key] for key, seconds in per_call.items()}
-
-
-def show_time(seconds: float) -> str:
-    """Three digits in the unit that fits."""
-    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"

@@ -9,7 +9,6 @@ whether a change may land. Beside the table: a JSON file with every median, and 
 
 from __future__ import annotations
 
-import datetime
 import importlib
 import json
 import platform
@@ -57,28 +56,17 @@ def verdict(found, judged: bool) -> str:
 
 
 def machine() -> dict[str, object]:
+    facts = sf.lab.machine()
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "cpu": cpu(),
+        "date": facts["date"],
+        "cpu": facts["cpu"],
         "spanflow": sf.__version__,
         "simd_target": sf.simd.target(),
         "threads": sf.get_num_threads(),
         "numpy": np.__version__,
-        "python": platform.python_version(),
+        "python": facts["python"],
         "architecture": platform.machine(),
     }
-
-
-def cpu() -> str:
-    """The name of the processor in Linux's words, else what Python knows of it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [
-                line.partition(":")[2].strip() for line in file if line.startswith("model name")
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def heading(facts) -> str:

@@ -29,6 +29,7 @@ inline constexpr int64_t kRegisterBytes = 4096;
 inline constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 // Runs at least this long are handed out one by one; shorter ones are collected in a register.
 inline constexpr int64_t kLongRun = 256;
+inline constexpr int64_t kMostPrefetched = 16 << 10;  // bytes of one operand
 
 struct alignas(64) Scratch {
   std::byte raw[kRegisterBytes];    // items as they lie in memory
@@ -84,6 +85,7 @@ class Loader {
   void Prefetch(int64_t n) const {
     const int64_t size = plan_->convert.memory_size;
     if (!plan_->in_place || plan_->walk.step() != size || cursor_.left() < n) return;
+    if (n * size > kMostPrefetched) return;  // a long block is no work in L1 to be done meanwhile
     const std::byte* const next = cursor_.pointer();
     for (int64_t line = 0; line < n * size; line += 64) __builtin_prefetch(next + line);
   }

@@ -29,10 +29,10 @@ Status Check(const View& in, const View& out) {
 
 Status Pass(simd::Traffic traffic, const View& in, const View& out, int64_t repeats,
             const RunOptions& options) {
-  if (Status s = Check(in, out); !s.ok()) return s;
+  SPANFLOW_TRY(Check(in, out));
   RunScope scope;
-  if (Status s = scope.Add(in); !s.ok()) return s;
-  if (Status s = scope.Add(out); !s.ok()) return s;
+  SPANFLOW_TRY(scope.Add(in));
+  SPANFLOW_TRY(scope.Add(out));
   const simd::TrafficFn pass = simd::FindTraffic(traffic);
   const int64_t nbytes = in.layout.nbytes();
   const int64_t threads = options.threads != 0 ? options.threads : runtime::NumThreads();

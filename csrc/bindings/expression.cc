@@ -545,6 +545,9 @@ namespace {
 Ref LazyReductionWhere(ModuleState* state, simd::Reduction reduction, PyObject* object,
                        const ReductionCall& call) {
   const char* name = simd::InfoOf(reduction).name;
+  if (simd::IsPlace(reduction)) {
+    Raise(PyExc_TypeError, "%s() takes no where: it says a place among all elements", name);
+  }
   if (capi::Given(call.axis) || call.KeepsDims()) {
     Raise(PyExc_TypeError,
           "%s() of an expression takes where for all elements only, not with axis or keepdims; "

@@ -1,8 +1,8 @@
 // What the process and the machine can do: SIMD targets, threads, caches, memory.
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "array/create.h"
@@ -98,18 +98,14 @@ Ref Machine(PyObject*, PyObject*) {
 // Passes over memory that do nothing else (array/probe.h): what the lab holds kernels against.
 Ref Pass(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<4> kSignature("_pass", {"traffic", "a", "out", "repeats"}, 4, 4);
-  static constexpr std::array<const char*, simd::kNumTraffics> kNames = {
+  static constexpr std::array<std::string_view, simd::kNumTraffics> kNames = {
       "read", "write", "write past the caches", "copy", "copy past the caches"};
   const auto [traffic, a, out, repeats] = kSignature.Parse(args, nargs, kwnames);
-  const char* wanted = PyUnicode_AsUTF8(traffic);
-  if (wanted == nullptr) throw capi::PythonError{};
-  const auto found = std::find_if(kNames.begin(), kNames.end(),
-                                  [&](const char* name) { return std::strcmp(name, wanted) == 0; });
+  const auto found = std::ranges::find(kNames, capi::Text(traffic));
   if (found == kNames.end()) Raise(PyExc_ValueError, "no traffic %R", traffic);
   ModuleState* state = StateOf(module);
   const Ref from = AsArrayObject(state, a, nullptr, nullptr), to = OutArray(state, out);
-  const int64_t times = PyLong_AsLongLong(repeats);
-  if (times == -1 && PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  const int64_t times = capi::Integer(repeats);
   capi::Check(RunDetached(kDetachBytes, [&] {
     return array::Pass(static_cast<simd::Traffic>(found - kNames.begin()),
                        AsArray(from.get())->view, AsArray(to.get())->view, times);

@@ -283,7 +283,6 @@ class Builder {
     const simd::Op op = graph_[step.value].node->op;
     Link& link = program_.links.emplace_back();
     link.op = op;
-    link.value = step.value;
     std::ranges::fill(link.in, Link::kRunning);
     std::copy_n(step.in.begin(), simd::InfoOf(op).arity, link.in.begin());
     return link;

@@ -42,7 +42,6 @@ struct Link {
 
   simd::Op op{};
   std::array<Place, 3> in{};  // kRunning too where there is no such operand
-  ValueId value = kNoValue;
 };
 
 // Reductions of one value.

@@ -28,16 +28,17 @@ template <bool kComplex, class T>
 Distances<T> SumDistances(const std::byte* in, size_t lanes, size_t, PartSums<T> center) {
   constexpr size_t kParts = kComplex ? 2 : 1;
   const T centers[2] = {center.re, center.im};
-  T sums[2] = {};
-  T squares[2] = {};
+  // In double: one lane adds as many items as many lanes do elsewhere.
+  double sums[2] = {};
+  double squares[2] = {};
   for (size_t i = 0; i < lanes; i += kParts) {
     for (size_t k = 0; k < kParts; ++k) {
       const T distance = LoadOne<T>(in + (i + k) * sizeof(T)) - centers[k];
       sums[k] += distance;
-      squares[k] += distance * distance;
+      squares[k] += T(distance * distance);
     }
   }
-  return {sums[0], sums[1], double{squares[0]} + double{squares[1]}};
+  return {sums[0], sums[1], squares[0] + squares[1]};
 }
 
 #else
@@ -352,10 +353,5 @@ void Fill(Tables* tables) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace spanflow::simd {
-namespace {
-HWY_EXPORT(Fill);
-}  // namespace
-void FillMoments(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
-}  // namespace spanflow::simd
-#endif  // HWY_ONCE
+SPANFLOW_FAMILY(Moments)
+#endif

@@ -153,11 +153,5 @@ void Fill(Tables* tables) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace spanflow::simd {
-namespace {
-HWY_EXPORT(Fill);
-}  // namespace
-// After the families of the plain ones.
-void FillNans(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
-}  // namespace spanflow::simd
-#endif  // HWY_ONCE
+SPANFLOW_FAMILY(Nans)  // after the families of the plain ones
+#endif

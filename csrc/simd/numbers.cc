@@ -113,10 +113,5 @@ void Fill(Tables* tables) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace spanflow::simd {
-namespace {
-HWY_EXPORT(Fill);
-}  // namespace
-void FillNumbers(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
-}  // namespace spanflow::simd
-#endif  // HWY_ONCE
+SPANFLOW_FAMILY(Numbers)
+#endif

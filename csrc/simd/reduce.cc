@@ -391,10 +391,5 @@ void Fill(Tables* tables) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace spanflow::simd {
-namespace {
-HWY_EXPORT(Fill);
-}  // namespace
-void FillFolds(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); }
-}  // namespace spanflow::simd
-#endif  // HWY_ONCE
+SPANFLOW_FAMILY(Folds)
+#endif

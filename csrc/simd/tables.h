@@ -64,6 +64,15 @@ struct Tables {
 SPANFLOW_FAMILIES(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
 
+// Ends the source of a family, after the code of every target: Fill##Name calls the Fill of one.
+#define SPANFLOW_FAMILY(Name)                                                                  \
+  namespace spanflow::simd {                                                                   \
+  namespace {                                                                                  \
+  HWY_EXPORT(Fill);                                                                            \
+  }                                                                                            \
+  void Fill##Name(size_t target, Tables* tables) { HWY_DISPATCH_TABLE(Fill)[target](tables); } \
+  }
+
 // The tables of the target in use; chosen at the first call.
 const Tables& CurrentTables();
 

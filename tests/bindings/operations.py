@@ -6,10 +6,6 @@ import numpy as np
 
 import spanflow as sf
 
-NUMERIC = [
-    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-]  # fmt: skip
 ELEMENTWISE = [
     name
     for name, value in vars(sf).items()

@@ -2,7 +2,6 @@
 
 import itertools
 import operator
-import warnings
 
 import pytest
 
@@ -11,21 +10,13 @@ import spanflow as sf
 np = pytest.importorskip("numpy")
 from tests.bindings.operations import (  # noqa: E402
     BINARY,
-    NUMERIC,
     UNARY,
     is_refused,
     same,
     sample,
     tolerance,
 )
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
+from tests.bindings.samples import NUMERIC, quiet  # noqa: E402, F401
 
 # Every pair of dtypes with every operation: the same dtype, the same values, or both refuse.
 

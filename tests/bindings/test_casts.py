@@ -2,18 +2,14 @@
 
 import itertools
 import math
-import warnings
 
 import pytest
 
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
+from tests.bindings.samples import NUMERIC, quiet  # noqa: E402, F401
 
-NUMERIC = [
-    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-]  # fmt: skip
 INTEGERS = [name for name in NUMERIC if "int" in name]
 RULES = ["no", "equiv", "safe", "same_kind", "unsafe"]
 POINTS = np.dtype([("x", "i4"), ("y", "f4")])
@@ -23,13 +19,6 @@ OTHER_RECORDS = [
     np.dtype([("y", "f4"), ("x", "i4")]),
     np.dtype({"names": ["x", "y"], "formats": ["i4", "f4"], "offsets": [0, 8]}),
 ]
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def sample(dtype, count=600, seed=0):

@@ -591,6 +591,9 @@ def test_reductions_where(a):
         x.sum(axis=0, where=mask)
     with pytest.raises(TypeError, match="for all elements only"):
         x.sum(keepdims=True, where=mask)
+    for place in (x.argmin, x.argmax):
+        with pytest.raises(TypeError, match="takes no where: it says a place"):
+            place(where=mask)
     with pytest.raises(ValueError, match="the mask has shape"):
         x.sum(where=mask[:3]).compute()
     for bad in (3, a):

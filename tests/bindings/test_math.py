@@ -1,23 +1,16 @@
 """Whole quotients, shifts, powers and transcendental functions at their edges, against NumPy."""
 
 import math
-import warnings
 
 import pytest
 
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
-from tests.bindings.operations import NUMERIC, UNARY, same, sample, tolerance  # noqa: E402
+from tests.bindings.operations import UNARY, same, sample, tolerance  # noqa: E402
+from tests.bindings.samples import NUMERIC, quiet  # noqa: E402, F401
 
 FLOATS = ["float16", "float32", "float64"]
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 @pytest.mark.parametrize("dtype", [d for d in NUMERIC if "int" in d])

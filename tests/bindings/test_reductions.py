@@ -3,18 +3,14 @@
 import itertools
 import math
 import random
-import warnings
 
 import pytest
 
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
+from tests.bindings.samples import NUMERIC, quiet  # noqa: E402, F401
 
-NUMERIC = [
-    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-]  # fmt: skip
 NAMES = [
     operation.__name__
     for operation in vars(sf).values()
@@ -23,13 +19,6 @@ NAMES = [
 PLACES = ("argmin", "argmax")  # along one axis, or of all elements
 NEED_ELEMENTS = ("min", "max", "ptp", "argmin", "argmax")
 NAN_NAMES = [name for name in NAMES if name.startswith("nan")]
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def sample(dtype, shape, seed=0):

@@ -1,52 +1,20 @@
 """Inner products, running folds, quantiles, exact sums and summaries against NumPy."""
 
 import math
-import warnings
 
 import pytest
 
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
+from tests.bindings.samples import NUMERIC, layouts, plain, quiet  # noqa: E402, F401
 
-NUMERIC = [
-    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-]  # fmt: skip
 TOLERANCE = {"float16": 2e-2, "float32": 1e-5, "complex64": 1e-5}
 METHODS = [
     "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf",
     "hazen", "weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher",
     "midpoint", "nearest",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def sample(dtype, shape, seed=0):
-    rng = np.random.default_rng(seed)
-    kind = np.dtype(dtype).kind
-    if kind == "b":
-        return rng.random(shape) < 0.5
-    if kind in "iu":
-        return rng.integers(0 if kind == "u" else -5, 6, shape).astype(dtype)
-    values = rng.standard_normal(shape)
-    if kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
-
-
-def layouts(values):
-    yield values
-    yield np.asfortranarray(values)
-    yield values[::-1]
-    yield np.repeat(values, 2, -1)[..., ::2]
-    yield values.astype(values.dtype.newbyteorder())
 
 
 def same(ours, theirs, tolerance, check_dtype=True):
@@ -67,7 +35,7 @@ def same(ours, theirs, tolerance, check_dtype=True):
 @pytest.mark.parametrize("dtype", NUMERIC)
 def test_inner_products(dtype):
     for count in (0, 1, 7, 300, 5000):
-        a, b = sample(dtype, count), sample(dtype, count, seed=1)
+        a, b = plain(dtype, count), plain(dtype, count, seed=1)
         tolerance = TOLERANCE.get(dtype, 1e-12) * max(count, 1) ** 0.5
         for left, right in ((a, b), (a[::-1], b), (np.repeat(a, 3)[::3], b[::-1])):
             same(sf.dot(left, right), np.dot(left, right), tolerance)
@@ -75,7 +43,7 @@ def test_inner_products(dtype):
 
 
 def test_inner_products_of_two_dtypes_and_out():
-    a, b = sample("int16", 100), sample("float32", 100)
+    a, b = plain("int16", 100), plain("float32", 100)
     out = sf.empty((), "f8")
     assert sf.dot(a, b, out) is out
     same(out, np.dot(a, b).astype("f8"), 1e-5)
@@ -114,7 +82,7 @@ def test_running_folds(dtype, name):
         return
     tolerance = TOLERANCE.get(dtype, 1e-12) * 20
     for shape in [(0,), (1,), (20,), (3, 5), (4, 3, 7), (40, 20), (0, 3)]:
-        for values in layouts(sample(dtype, shape)):
+        for values in layouts(plain(dtype, shape)):
             native = values.astype(values.dtype.newbyteorder("="))
             for axis in range(-1, len(shape)):
                 expected = FOLDS[name](native, axis=axis)
@@ -125,7 +93,7 @@ def test_running_folds(dtype, name):
 
 def test_long_running_sums():
     for shape in [(300_000,), (3, 100_000), (100_000, 3), (700, 900)]:
-        values = sample("float64", shape)
+        values = plain("float64", shape)
         for array in (values, values.T):
             for axis in range(len(shape)):
                 same(sf.cumsum(array, axis), np.cumsum(array, axis), 1e-9)
@@ -140,7 +108,7 @@ def test_running_folds_with_nan():
 
 
 def test_out_of_running_folds():
-    values = sample("int32", (4, 6))
+    values = plain("int32", (4, 6))
     out = sf.empty((4, 6), "f8")
     assert sf.cumsum(values, 1, out=out) is out
     same(out, np.cumsum(values, 1).astype("f8"), 1e-12)
@@ -167,7 +135,7 @@ def test_out_of_running_folds():
 def test_quantiles(dtype, method):
     shares = [0, 0.1, 0.25, 0.5, 0.77, 1]
     for shape in [(1,), (2,), (5,), (20,), (3, 7), (4, 5, 6)]:
-        for values in layouts(sample(dtype, shape)):
+        for values in layouts(plain(dtype, shape)):
             native = values.astype(values.dtype.newbyteorder("="))
             for axis in (None, *range(len(shape)), tuple(range(len(shape)))):
                 how = {"axis": axis, "method": method, "keepdims": axis == 0}
@@ -184,7 +152,7 @@ def test_quantiles_have_the_dtype_of_floats():
 
 def test_medians_and_percentiles():
     for dtype in ("int16", "float32", "float64"):
-        values = sample(dtype, (30, 41))
+        values = plain(dtype, (30, 41))
         for axis in (None, 0, 1, (0, 1)):
             same(sf.median(values, axis), np.median(values, axis), 1e-6)
             same(sf.percentile(values, 30, axis), np.percentile(values, 30, axis), 1e-5)
@@ -196,7 +164,7 @@ def test_medians_and_percentiles():
 
 
 def test_quantiles_and_nan():
-    values = sample("float32", (6, 50))
+    values = plain("float32", (6, 50))
     values[np.random.default_rng(1).random(values.shape) < 0.2] = np.nan
     values[2] = np.nan
     for axis in (None, 0, 1):
@@ -269,7 +237,7 @@ def test_stats():
     assert sf.stats([1, 2, 3, 10], ddof=1).std == pytest.approx(math.sqrt(50 / 3))
     assert repr(found).startswith("Stats(count=4, nulls=1, min=1.0, max=10.0, mean=4.0, std=")
     for dtype in ("bool", "int8", "uint64", "float16", "float32", "float64"):
-        values = sample(dtype, (70, 1000))
+        values = plain(dtype, (70, 1000))
         found = sf.stats(values.T)
         wide = values.astype("f8")
         scaled = (wide - wide.mean()) / wide.std()
@@ -285,7 +253,7 @@ def test_stats():
 
 
 def test_minmax():
-    values = sample("float32", (30, 40))
+    values = plain("float32", (30, 40))
     assert sf.minmax(values) == (values.min(), values.max())
     for axis in (0, 1, (0, 1)):
         low, high = sf.minmax(values, axis, keepdims=True)

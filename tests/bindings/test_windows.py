@@ -1,7 +1,7 @@
 """Differences, moving windows, blocks, flips and rolls against NumPy."""
 
+import functools
 import math
-import warnings
 
 import pytest
 from hypothesis import given
@@ -10,43 +10,13 @@ from hypothesis import strategies as st
 import spanflow as sf
 
 np = pytest.importorskip("numpy")
+from tests.bindings.samples import NUMERIC, layouts, plain, quiet  # noqa: E402, F401
+
 windows_of = np.lib.stride_tricks.sliding_window_view
 
-NUMERIC = [
-    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-    "float16", "float32", "float64", "complex64", "complex128",
-]  # fmt: skip
 TOLERANCE = {"float16": 1e-3, "float32": 1e-6, "complex64": 1e-6}
+sample = functools.partial(plain, most=100)
 SHAPES = [(1,), (20,), (3, 50), (50, 3), (9, 2, 40)]
-
-
-@pytest.fixture(autouse=True)
-def quiet():
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def sample(dtype, shape, seed=0):
-    rng = np.random.default_rng(seed)
-    kind = np.dtype(dtype).kind
-    if kind == "b":
-        return rng.random(shape) < 0.5
-    if kind in "iu":
-        return rng.integers(0 if kind == "u" else -100, 100, shape).astype(dtype)
-    values = rng.standard_normal(shape)
-    if kind == "c":
-        values = values + 1j * rng.standard_normal(shape)
-    return values.astype(dtype)
-
-
-def layouts(values):
-    yield values
-    yield np.asfortranarray(values)
-    yield values[::-1]
-    yield np.repeat(values, 2, -1)[..., ::2]
-    yield values.astype(values.dtype.newbyteorder())
-    yield np.broadcast_to(values[:1], values.shape)
 
 
 def native(values):
