@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -14,6 +15,8 @@
 #include "array/overlap.h"
 #include "array/promote.h"
 #include "array/split.h"
+#include "base/arith.h"
+#include "runtime/pool.h"
 #include "simd/kernels.h"
 
 namespace spanflow::array {
@@ -29,7 +32,8 @@ constexpr int64_t kMostDoubled = 512;
 // elements, where windows are short.
 constexpr int64_t kMinSide = 32;
 constexpr int64_t kMaxSide = 256;
-constexpr int64_t kMostItems = int64_t{1} << 20;  // of long windows side by side
+constexpr int64_t kMostItems = int64_t{1} << 20;    // of long windows side by side
+constexpr int64_t kMostSpace = int64_t{256} << 20;  // bytes, of all threads together
 constexpr int64_t kTileItems = 2048;  // about so many results at a time stay in the caches
 
 // Floats are added as f64 and rounded once, as sums are; a mean of integers is one of f64.
@@ -97,16 +101,22 @@ class Mover {
     count_ = std::min(count_, along_.extent);
   }
 
-  void Run(const RunOptions& options) const {
+  Status Run(RunOptions options) const {
     const int64_t strips = (across_.extent + width_ - 1) / width_;
     const int64_t pieces = (along_.extent + count_ - 1) / count_;
-    const int64_t bytes = (count_ + window_) * width_ * size_;
-    Split(others_ * strips * pieces, bytes, options, [&](int64_t begin, int64_t end) {
-      const Space space(bytes);
+    const std::optional<int64_t> part = PartBytes();
+    if (!part) return Status::Memory("no memory holds a window of so many elements");
+    // Long windows are worked on by fewer threads, because each has a space of its own.
+    const int64_t threads = options.threads != 0 ? options.threads : runtime::NumThreads();
+    options.threads = static_cast<int>(std::clamp<int64_t>(kMostSpace / (4 * *part), 1, threads));
+    const int64_t traffic = std::min(*part, kChunkBytes);
+    Split(others_ * strips * pieces, traffic, options, [&](int64_t begin, int64_t end) {
+      const Space space(*part);
       for (int64_t task = begin; task < end; ++task) {
         RunTile(TileAt(task / pieces / strips, task / pieces % strips, task % pieces), space);
       }
     });
+    return Status::Ok();
   }
 
  private:
@@ -126,6 +136,17 @@ class Mover {
   static std::span<const int64_t> Span(const base::Dims& dims) {
     return {dims.data(), static_cast<size_t>(dims.size())};
   }
+  // Of one of the four parts of a space; none where that is no number. A broadcast array may be of
+  // any length.
+  std::optional<int64_t> PartBytes() const {
+    int64_t rows, bytes, space;
+    if (!base::CheckedAdd(count_, window_, &rows) ||
+        !base::CheckedMul(rows, width_ * size_, &bytes) || !base::CheckedMul(bytes, 4, &space)) {
+      return std::nullopt;
+    }
+    return bytes;
+  }
+
   bool doubled() const { return window_ <= kMostDoubled; }
   Axis AxisOf(int axis) const {
     return {in_.layout.shape[axis], in_.layout.strides[axis], out_.layout.strides[axis]};
@@ -347,9 +368,9 @@ Status MovingFold(Reduction fold, const View& in, int axis, int64_t window, cons
   SPANFLOW_TRY(scope.Add(out));
   if (MayShareMemory(in, out)) {
     SPANFLOW_ASSIGN(const View apart, CopyToNew(in, in.dtype(), false, options));
-    Mover(fold, apart, axis, window, out).Run(options);
+    SPANFLOW_TRY(Mover(fold, apart, axis, window, out).Run(options));
   } else {
-    Mover(fold, in, axis, window, out).Run(options);
+    SPANFLOW_TRY(Mover(fold, in, axis, window, out).Run(options));
   }
   return scope.Finish();
 }

@@ -172,12 +172,16 @@ Kind PromoteOperands(std::span<const OperandType> operands) {
   bool any = false;
   Kind kind = Kind::kBool;
   Weak weak = Weak::kNone;
-  for (const OperandType& operand : operands) {
-    if (operand.weak != Weak::kNone) {
-      weak = std::max(weak, operand.weak);
-    } else {
-      kind = any ? Promote(kind, operand.kind) : operand.kind;
-      any = true;
+  // Floats come before integers, one by one: int8 and uint8 both fit float16, their common int16
+  // does not.
+  for (const bool whole : {false, true}) {
+    for (const OperandType& operand : operands) {
+      if (operand.weak != Weak::kNone) {
+        weak = std::max(weak, operand.weak);
+      } else if (IsWhole(operand.kind) == whole) {
+        kind = any ? Promote(kind, operand.kind) : operand.kind;
+        any = true;
+      }
     }
   }
   // Without an array the scalars have their own kinds: what bool becomes beside them.

@@ -24,11 +24,6 @@ using capi::Check;
 using capi::Raise;
 using capi::Ref;
 
-ArrayObject* Open(PyObject* object) {
-  CheckOpen(AsArray(object));
-  return AsArray(object);
-}
-
 // The place of element number `flat` in C order.
 base::Dims Unravel(const base::Dims& shape, int64_t size, int64_t flat) {
   if (flat < -size || flat >= size) {
@@ -45,7 +40,7 @@ base::Dims Unravel(const base::Dims& shape, int64_t size, int64_t flat) {
 }
 
 Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   const View& view = self->view;
   if (nargs == 0) {
     if (view.size() != 1) {
@@ -71,7 +66,7 @@ Ref Item(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
 }
 
 Ref ToList(PyObject* object, PyObject*) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   const AccessScope access(self->view);
   Ref list = ViewToList(self->view);
   access.Finish();
@@ -92,7 +87,7 @@ bool FortranOrder(const View& view, PyObject* order) {
 Ref ToBytes(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<1> kSignature("tobytes", {"order"}, 1, 0);
   const auto [order] = kSignature.Parse(args, nargs, kwnames);
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   const View& view = self->view;
   Ref bytes = Check(PyBytes_FromStringAndSize(nullptr, view.layout.nbytes()));
   View target;
@@ -116,7 +111,7 @@ Ref CopyTo(ArrayObject* self, const DType& dtype, bool fortran) {
 Ref Copy(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<1> kSignature("copy", {"order"}, 1, 0);
   const auto [order] = kSignature.Parse(args, nargs, kwnames);
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   return CopyTo(self, self->view.dtype(), FortranOrder(self->view, order));
 }
 Ref ShallowCopy(PyObject* object, PyObject*) { return Copy(object, nullptr, 0, nullptr); }
@@ -126,7 +121,7 @@ Ref ShallowCopy(PyObject* object, PyObject*) { return Copy(object, nullptr, 0, n
 Ref ViewAs(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<1> kSignature("view", {"dtype"}, 1, 0);
   const auto [dtype] = kSignature.Parse(args, nargs, kwnames);
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   base::Layout layout = self->view.layout;
   if (dtype == nullptr || dtype == Py_None) return NewView(self);
   const int64_t old_size = layout.dtype.itemsize();
@@ -157,7 +152,7 @@ base::Dims DimsFromArguments(PyObject* const* args, Py_ssize_t nargs) {
 }
 
 Ref Reshape(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   if (nargs == 0) Raise(PyExc_TypeError, "reshape() needs a shape");
   const base::Dims shape = DimsFromArguments(args, nargs);
   auto layout = base::Reshape(self->view.layout, shape);
@@ -170,7 +165,7 @@ Ref Reshape(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
 }
 
 Ref Transpose(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   const int ndim = self->view.ndim();
   base::Dims axes;
   if (nargs == 0 || (nargs == 1 && args[0] == Py_None)) {
@@ -193,7 +188,7 @@ Ref Transpose(PyObject* object, PyObject* const* args, Py_ssize_t nargs) {
 }
 
 Ref Fill(PyObject* object, PyObject* value) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   CheckWritable(self->view);
   View one = capi::Take(array::Empty(self->view.dtype(), {}));
   const Ref item = IsArray(self->state, value) ? Item(value, nullptr, 0) : Ref::Borrow(value);
@@ -216,7 +211,7 @@ Ref Close(PyObject* object, PyObject*) {
 }
 
 Ref Flush(PyObject* object, PyObject*) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   const AccessScope access(self->view);
   base::Status status;
   if (self->view.block->kind() == memory::BlockKind::kMapped) {
@@ -228,7 +223,7 @@ Ref Flush(PyObject* object, PyObject*) {
 }
 
 Ref Enter(PyObject* object, PyObject*) {
-  Open(object);
+  OpenArray(object);
   return Ref::Borrow(object);
 }
 Ref Exit(PyObject* object, PyObject*) { return Close(object, nullptr); }
@@ -260,7 +255,7 @@ Ref ClipMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObje
 
 // Arrays pickle by value: dtype, shape and bytes.
 Ref Reduce(PyObject* object, PyObject*) {
-  ArrayObject* self = Open(object);
+  ArrayObject* self = OpenArray(object);
   const Ref text = Check(PyImport_ImportModule("spanflow._text"));
   const Ref make = Check(PyObject_GetAttrString(text.get(), "from_pickle"));
   return Check(Py_BuildValue("(O(NNN))", make.get(),

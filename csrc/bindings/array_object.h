@@ -43,6 +43,10 @@ capi::Ref NewArrayOfType(PyTypeObject* type, ArrayObject* from);
 inline void CheckOpen(const ArrayObject* self) {
   if (self->view.block->closed()) RaiseClosed();
 }
+inline ArrayObject* OpenArray(PyObject* array) {
+  CheckOpen(AsArray(array));
+  return AsArray(array);
+}
 // Around direct access to elements: nobody can close the bytes meanwhile, and pages that turned out
 // to be missing become an error, which Finish raises.
 class AccessScope {

@@ -31,11 +31,6 @@ using capi::Given;
 using capi::Raise;
 using capi::Ref;
 
-ArrayObject* Open(PyObject* object) {
-  CheckOpen(AsArray(object));
-  return AsArray(object);
-}
-
 Casting CastingFrom(PyObject* object, Casting otherwise) {
   if (object == nullptr) return otherwise;
   const std::string name = PyUnicode_Check(object) ? capi::Text(object) : "";
@@ -61,17 +56,14 @@ struct CastCall {
 };
 
 Ref Cast(PyObject* object, const CastCall& call) {
-  ArrayObject* const self = Open(object);
+  ArrayObject* const self = OpenArray(object);
   const View& view = self->view;
   const DType wanted = DTypeFromObject(self->state, call.dtype);
   CheckCast(view.dtype(), wanted, CastingFrom(call.casting, Casting::kUnsafe));
   const array::CastHow how = {call.saturate != nullptr && capi::Truth(call.saturate)};
   const bool needed = call.copy == nullptr || capi::Truth(call.copy) || wanted != view.dtype();
   if (!needed) return Ref::Borrow(object);
-  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
-  View result = capi::Take(RunDetached(
-      view.layout.nbytes(), [&] { return array::CopyToNew(view, wanted, fortran, {}, how); }));
-  return NewArray(self->state, std::move(result));
+  return CopyOf(self->state, view, wanted, how);
 }
 
 Ref AsTypeFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -146,7 +138,7 @@ Ref Affine(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const auto [a, scale, offset, dtype, out] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* const state = StateOf(module);
   const Ref array = AsArrayObject(state, a, nullptr, nullptr);
-  const View& view = Open(array.get())->view;
+  const View& view = OpenArray(array.get())->view;
   const double by = scale == nullptr ? 1 : capi::Double(scale);
   const double plus = offset == nullptr ? 0 : capi::Double(offset);
   const DType wanted = Given(dtype) ? DTypeFromObject(state, dtype) : DType(base::Kind::kF32);
@@ -179,7 +171,7 @@ Ref AsType(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
 Ref ByteSwap(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<1> kSignature("byteswap", {"inplace"}, 1, 0);
   const auto [inplace] = kSignature.Parse(args, nargs, kwnames);
-  ArrayObject* const self = Open(object);
+  ArrayObject* const self = OpenArray(object);
   const View& view = self->view;
   base::Layout layout = view.layout;
   layout.dtype = view.dtype().Swapped();
@@ -189,10 +181,7 @@ Ref ByteSwap(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObject
     capi::Check(RunDetached(view.layout.nbytes(), [&] { return array::Copy(swapped, view); }));
     return Ref::Borrow(object);
   }
-  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
-  View result = capi::Take(RunDetached(
-      view.layout.nbytes(), [&] { return array::CopyToNew(swapped, view.dtype(), fortran); }));
-  return NewArray(self->state, std::move(result));
+  return CopyOf(self->state, swapped, view.dtype());
 }
 
 #define FAST(function) capi::Method<&function>(), METH_FASTCALL | METH_KEYWORDS
@@ -209,7 +198,8 @@ PyMethodDef cast_functions[] = {
      "Raises TypeError for what is no dtype and for Python numbers, ValueError for another rule."},
     {"promote_types", FAST(PromoteTypes),
      "promote_types($module, /, type1, type2)\n--\n\n"
-     "The smallest dtype, in native byte order, to which both cast safely.\n\n"
+     "The smallest dtype, in native byte order, to which both cast safely; equal records as they\n"
+     "are.\n\n"
      "Raises TypeError where there is none, as for numbers and bytes."},
     {"result_type", capi::Method<&ResultType>(), METH_FASTCALL,
      "result_type(*arrays_and_dtypes)\n--\n\n"

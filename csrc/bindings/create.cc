@@ -30,14 +30,6 @@ CopyMode CopyModeFrom(PyObject* copy) {
   return capi::Truth(copy) ? CopyMode::kAlways : CopyMode::kNever;
 }
 
-// C order, or Fortran order for what is so.
-Ref CopyOf(ModuleState* state, const array::View& view, const DType& dtype) {
-  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
-  return NewArray(state, capi::Take(RunDetached(view.layout.nbytes(), [&] {
-                    return array::CopyToNew(view, dtype, fortran);
-                  })));
-}
-
 // A contiguous copy by the exporter's own rules: the only way to read suboffsets.
 Ref CopyOfIndirect(ModuleState* state, PyObject* exporter) {
   const Ref memory = Check(PyMemoryView_GetContiguous(exporter, PyBUF_READ, 'C'));
@@ -233,6 +225,15 @@ Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs
 }
 
 }  // namespace
+
+Ref CopyOf(ModuleState* state, const array::View& view, const DType& dtype, array::CastHow how) {
+  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
+  // What is read or what is written, whichever is more.
+  const int64_t written = std::min(view.size(), kDetachBytes) * dtype.itemsize();
+  return NewArray(state, capi::Take(RunDetached(std::max(view.layout.nbytes(), written), [&] {
+                    return array::CopyToNew(view, dtype, fortran, {}, how);
+                  })));
+}
 
 bool FortranFromObject(PyObject* order) {
   if (!Given(order)) return false;

@@ -5,6 +5,7 @@
 // list is ragged, MemoryError.
 #pragma once
 
+#include "array/copy.h"
 #include "bindings/array_object.h"
 
 namespace spanflow::bindings {
@@ -17,6 +18,10 @@ capi::Ref ArrayFromSequence(ModuleState* state, PyObject* object, const base::DT
 
 // Wraps whatever exports bytes; an empty Ref when the object does not.
 capi::Ref WrapOrNull(ModuleState* state, PyObject* object);
+
+// A new array in C order, or in Fortran order for what is so.
+capi::Ref CopyOf(ModuleState* state, const array::View& view, const base::DType& dtype,
+                 array::CastHow how = {});
 
 base::Dims ShapeFromObject(PyObject* object);  // an int or a sequence of ints
 base::Dims IntegersFrom(PyObject* iterable);

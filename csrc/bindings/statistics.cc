@@ -84,8 +84,8 @@ Ref Moving(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const Ref result =
       ResultArray(state, function.c_str(), simd::ResultKind(fold, operand), shape, out);
   const View& to = AsArray(result.get())->view;
-  capi::Check(RunDetached(view.layout.nbytes(),
-                          [&] { return array::MovingFold(fold, view, axis, window, to); }));
+  const int64_t bytes = std::min(view.size(), kDetachBytes) * 8;  // sums are made in 64 bits
+  capi::Check(RunDetached(bytes, [&] { return array::MovingFold(fold, view, axis, window, to); }));
   return ResultObject(result, out);
 }
 

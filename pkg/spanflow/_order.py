@@ -6,6 +6,7 @@ import math
 from typing import Any, Final, Literal
 
 from spanflow import _core
+from spanflow._axes import axis_of
 
 _EVERY: Final = slice(None)
 
@@ -68,16 +69,9 @@ def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise", out: An
     a = _core.asarray(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    axis = _axis_of(axis, a.ndim)
+    axis = axis_of(axis, a.ndim)
     places = _indices(indices, a.shape[axis], mode)
     return _into(_taken(a, places, axis), out)
-
-
-def _axis_of(axis: Any, ndim: int) -> int:
-    place: int = axis.__index__()
-    if not -ndim <= place < ndim:
-        raise ValueError(f"axis {place} is out of bounds for array of dimension {ndim}")
-    return place % ndim
 
 
 def _taken(a: Any, places: Any, axis: int) -> Any:
@@ -141,7 +135,7 @@ def take_along_axis(a: Any, indices: Any, axis: Any = -1) -> Any:
         a, axis = a.reshape(-1), 0
     if a.ndim != indices.ndim:
         raise ValueError(f"indices have {indices.ndim} dimensions, but a has {a.ndim}")
-    axis = _axis_of(axis, a.ndim)
+    axis = axis_of(axis, a.ndim)
     at = []
     for place, length in enumerate(a.shape):
         shape = [1] * a.ndim

@@ -6,31 +6,7 @@ import math
 from typing import Any, Final
 
 from spanflow import _core
-
-
-def _whole(name: str, value: Any) -> int:
-    try:
-        return value.__index__()  # type: ignore[no-any-return]
-    except AttributeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
-
-
-def _axis(axis: Any, ndim: int) -> int:
-    number = _whole("axis", axis)
-    if not -ndim <= number < ndim:
-        raise ValueError(f"axis {number} is out of bounds for array of dimension {ndim}")
-    return number % ndim
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """None is all of them; a tuple names each once."""
-    if axis is None:
-        return tuple(range(ndim))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(_axis(one, ndim) for one in given)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"repeated axis in {axis!r}")
-    return axes
+from spanflow._axes import axes_of, axis_of, whole
 
 
 def _part(axis: int, start: int | None, stop: int | None = None, step: int = 1) -> tuple[Any, ...]:
@@ -74,18 +50,21 @@ def _joined(parts: list[Any], axis: int) -> Any:
 def diff(a: Any, n: int = 1, axis: int = -1, *, prepend: Any = None, append: Any = None) -> Any:
     """The differences of neighbours along an axis, n times: a[1:] - a[:-1]; != of bools.
 
-    The result has n elements less along the axis and, as subtract() gives it, the dtype of a.
-    prepend and append go before and behind a first: arrays of its shape but for the axis, or
-    numbers. Raises ValueError for an n below 0, a 0-d array, an axis that is not there and shapes
-    that do not fit, TypeError for what holds no numbers.
+    The result has n elements less along the axis and, as subtract() gives it, the dtype of a, or
+    the common dtype of a, prepend and append, which go before and behind a first: arrays of its
+    shape but for the axis, or numbers, which count as arrays here (int64, float64). Raises
+    ValueError for an n below 0, a 0-d array, an axis that is not there and shapes that do not fit,
+    TypeError for what holds no numbers.
     """
     a = _core.asarray(a)
-    n = _whole("n", n)
+    n = whole("n", n)
     if n < 0:
         raise ValueError(f"diff() takes differences n times, from 0 on, got {n}")
     if a.ndim == 0:
         raise ValueError("diff() needs an array of at least one dimension")
-    axis = _axis(axis, a.ndim)
+    axis = axis_of(axis, a.ndim)
+    if n == 0:
+        return a
     before = [] if prepend is None else [_beside(prepend, a, axis)]
     behind = [] if append is None else [_beside(append, a, axis)]
     if before or behind:
@@ -103,11 +82,11 @@ def _moving(fold: str, a: Any, window: Any, axis: Any, min_count: Any, out: Any)
     a = _core.asarray(a)
     if a.ndim == 0:
         raise ValueError(f"moving_{fold}() needs an array of at least one dimension")
-    axis = _axis(axis, a.ndim)
-    window = _whole("window", window)
+    axis = axis_of(axis, a.ndim)
+    window = min(whole("window", window), 2**63 - 1)  # any more than an axis has is refused alike
     if min_count is None:
         return _core._moving(fold, a, window, axis, out)
-    least = _whole("min_count", min_count)
+    least = whole("min_count", min_count)
     if not 1 <= least <= window:
         raise ValueError(f"min_count must be from 1 to the window of {window}, got {least}")
     return _moving_without_nan(fold, a, window, axis, least, out)
@@ -189,7 +168,7 @@ _FOLDS: Final = {"mean": _core.mean, "sum": _core.sum, "min": _core.min, "max": 
 
 def _factors(factors: Any, ndim: int) -> tuple[int, ...]:
     given = factors if isinstance(factors, (tuple, list)) else (factors,) * ndim
-    sizes = tuple(_whole("a factor", factor) for factor in given)
+    sizes = tuple(whole("a factor", factor) for factor in given)
     if len(sizes) != ndim or any(size < 1 for size in sizes):
         raise ValueError(
             f"downsample() takes one factor above 0 or one for each of {ndim} axes, got {factors!r}"
@@ -214,14 +193,14 @@ def downsample(
     if boundary not in ("exact", "trim"):
         raise ValueError(f"boundary must be 'exact' or 'trim', got {boundary!r}")
     counts = tuple(extent // size for extent, size in zip(a.shape, sizes, strict=True))
-    whole = tuple(count * size for count, size in zip(counts, sizes, strict=True))
-    if whole != a.shape and boundary == "exact":
+    covered = tuple(count * size for count, size in zip(counts, sizes, strict=True))
+    if covered != a.shape and boundary == "exact":
         raise ValueError(
             f"blocks of {sizes} do not divide the shape {a.shape}; boundary='trim' drops the rest"
         )
-    kept = a[tuple(slice(extent) for extent in whole)] if whole != a.shape else a
+    kept = a[tuple(slice(extent) for extent in covered)] if covered != a.shape else a
     if all(size == 1 for size in sizes):  # every block is one element: the rules of dtypes remain
-        return _FOLDS[how](kept.reshape(*kept.shape, 1), axis=-1, out=out)
+        return _FOLDS[how](kept, axis=(), out=out)
     # Axes that stay as they are need no second axis: arrays have 64 at most.
     split: list[int] = []
     inner: list[int] = []
@@ -242,7 +221,7 @@ def flip(a: Any, axis: Any = None) -> Any:
     Raises ValueError for an axis that is not there or named twice.
     """
     a = _core.asarray(a)
-    axes = _axes(axis, a.ndim)
+    axes = axes_of(axis, a.ndim)
     return a[tuple(slice(None, None, -1 if i in axes else 1) for i in range(a.ndim))]
 
 
@@ -263,15 +242,15 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     count = len(axes) if len(axes) != 1 else len(shifts)
     by = [0] * a.ndim
     for i in range(count):
-        place = _axis(axes[i % len(axes)], a.ndim)
-        by[place] += _whole("shift", shifts[i % len(shifts)])
+        place = axis_of(axes[i % len(axes)], a.ndim)
+        by[place] += whole("shift", shifts[i % len(shifts)])
     return _rolled(a, by)
 
 
 def _total(shift: Any) -> int:
     if isinstance(shift, (tuple, list)):
-        return sum(_whole("shift", one) for one in shift)
-    return _whole("shift", shift)
+        return sum(whole("shift", one) for one in shift)
+    return whole("shift", shift)
 
 
 def _rolled(a: Any, by: list[int]) -> Any:

@@ -251,3 +251,17 @@ def test_bad_affine():
         sf.affine([1, 2], 1, 0, "f4", sf.empty(2, "f4"))
     with pytest.raises(ValueError, match="read-only"):
         sf.affine([1.0], out=sf.asarray(bytes(4)).view("f4"))
+
+
+@pytest.mark.parametrize("kinds", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])
+def test_three_dtypes_in_any_order(kinds):
+    """Promotion pair by pair depends on the order; that of all together must not."""
+    names = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
+    for second, third in itertools.product(names, repeat=2):
+        for order in itertools.permutations((kinds, second, third)):
+            assert sf.result_type(*order) == np.result_type(*order), order
+
+
+def test_three_operands_promote_together():
+    x, low, high = np.ones(3, "i1"), np.zeros(3, "u1"), np.full(3, 2, "f2")
+    assert sf.clip(x, low, high).dtype == np.clip(x, low, high).dtype

@@ -314,3 +314,23 @@ def test_flips_are_views_and_rolls_are_not():
         sf.roll(a, (1, 2), (0, 1, 1))
     with pytest.raises(TypeError, match="shift must be an integer"):
         sf.roll(a, 1.5)
+
+
+def test_windows_that_no_memory_holds():
+    """A broadcast array may be longer than any memory; its scratch must not wrap around."""
+    for power in (45, 58, 59, 60, 61, 62):
+        endless = np.broadcast_to(np.ones(1, "u1"), (2**power,))
+        with pytest.raises(MemoryError):
+            sf.moving_sum(endless, 2**power - 5)
+    with pytest.raises(ValueError, match="does not fit"):
+        sf.moving_sum(np.ones(3), 2**70)
+
+
+def test_no_difference_at_all():
+    assert sf.diff(np.array([1, 2, 4], "u1"), n=0, prepend=[5]).tolist() == [1, 2, 4]
+
+
+def test_blocks_of_an_array_of_every_axis():
+    a = sf.ones((1,) * 64, "f4")
+    assert sf.downsample(a, 1).shape == a.shape
+    assert sf.downsample(a, 1, "sum").dtype == sf.float32
