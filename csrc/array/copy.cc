@@ -21,10 +21,6 @@ using base::DType;
 using base::Kind;
 using base::Status;
 
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
-
 struct CopyRun {
   LoadPlan load;
   StorePlan store;

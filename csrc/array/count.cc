@@ -33,10 +33,7 @@ constexpr int64_t kBlock = 512;
 template <class T>
 class Reader {
  public:
-  Reader(const View& view, Kind kind) {
-    MakeOrderedWalk(view, 0, view.ndim(), &plan_.walk);
-    plan_.Make(view.dtype(), kind);
-  }
+  Reader(const View& view, Kind kind) : plan_(OrderedLoad(view, kind)) {}
 
   class Cursor {
    public:
@@ -78,9 +75,9 @@ class Counters {
     for (; i < n; ++i) ++tables[0][Bin(place(i))];
   }
   void AddTo(int64_t* out) const {
-    for (size_t i = 0; i < counts_.size(); ++i) {
-      const size_t bin = i % (bins_ + 1);
-      if (bin < bins_) out[bin] += static_cast<int64_t>(counts_[i]);
+    for (size_t table = 0; table < tables_; ++table) {
+      const uint64_t* const counts = counts_.data() + table * (bins_ + 1);
+      for (size_t bin = 0; bin < bins_; ++bin) out[bin] += static_cast<int64_t>(counts[bin]);
     }
   }
 
@@ -92,6 +89,20 @@ class Counters {
   std::vector<uint64_t> counts_;
 };
 
+// Fewer items than bins: counters beside the result would cost more than the counting.
+template <class T, class Place>
+void CountFew(const Reader<T>& reader, int64_t size, size_t bins, int64_t* out,
+              const Place& place) {
+  typename Reader<T>::Cursor cursor(reader, 0);
+  for (int64_t left = size, n; left > 0; left -= n) {
+    n = left;
+    const T* const items = cursor.Next(&n);
+    for (int64_t i = 0; i < n; ++i) {
+      if (const uint64_t bin = place(items[i]); bin < bins) ++out[bin];
+    }
+  }
+}
+
 // Counts items of x in parts, each with counters of its own: as many parts as are worth their
 // memory. place(item) as for Counters.
 template <class T, class Place>
@@ -99,6 +110,7 @@ void CountItems(const View& x, Kind kind, size_t bins, int64_t* out, const RunOp
                 const Place& place) {
   const Reader<T> reader(x, kind);
   const auto cost = static_cast<int64_t>(bins) * 8;
+  if (x.size() < static_cast<int64_t>(bins)) return CountFew(reader, x.size(), bins, out, place);
   const int64_t grain = std::max({4 * kChunkBytes / x.dtype().itemsize(), 4 * cost, int64_t{1}});
   std::mutex mutex;
   const auto body = [&](int64_t begin, int64_t end) {
@@ -138,20 +150,12 @@ class ByteCounters {
 };
 
 void CountBytes(const View& x, std::span<int64_t, 256> counts, const RunOptions& options) {
-  LoadPlan plan;
-  MakeOrderedWalk(x, 0, x.ndim(), &plan.walk);
-  plan.Make(x.dtype(), x.dtype().kind());
+  const LoadPlan plan = OrderedLoad(x, x.dtype().kind());
   std::mutex mutex;
   const auto body = [&](int64_t begin, int64_t end) {
     ByteCounters counters;
-    Scratch scratch;
-    Loader loader;
-    loader.Start(&plan, &scratch, begin);
-    while (begin < end) {
-      const int64_t n = loader.Prefer(std::min(plan.capacity, end - begin));
-      counters.Add(static_cast<const std::byte*>(loader.Next(n)), n);
-      begin += n;
-    }
+    ForEachPiece(plan, begin, end, kNoLimit,
+                 [&](const std::byte* items, int64_t, int64_t n) { counters.Add(items, n); });
     const std::lock_guard lock(mutex);
     counters.AddTo(counts.data());
   };
@@ -259,6 +263,15 @@ Status CheckWeights(const char* name, const View& x, const View* weights) {
                        base::ToString(x.layout.shape));
 }
 
+// A value that lies between edges is looked for where equal bins would have it.
+Status CheckEdges(std::span<const double> edges) {
+  bool ascend = std::isfinite(edges.back() - edges.front());
+  for (size_t i = 0; ascend && i + 1 < edges.size(); ++i) ascend = edges[i] < edges[i + 1];
+  if (ascend) return Status::Ok();
+  return Status::Value("histogram(): " + std::to_string(edges.size() - 1) +
+                       " bins of a finite width do not fit between the limits");
+}
+
 Status Borrow(const View& x, const View* weights, RunScope* scope) {
   SPANFLOW_TRY(scope->Add(x));
   return weights == nullptr ? Status::Ok() : scope->Add(*weights);
@@ -310,6 +323,7 @@ Result<View> Histogram(const View& view, std::span<const double> edges, const Vi
     return Status::Type("histogram() counts real numbers, not " + view.dtype().ToString());
   }
   SPANFLOW_TRY(CheckWeights("histogram", view, weights));
+  SPANFLOW_TRY(CheckEdges(edges));
   RunScope scope;
   SPANFLOW_TRY(Borrow(view, weights, &scope));
   const Bins bins(edges);

@@ -40,10 +40,6 @@ struct Kernel {
   }
 };
 
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
-
 Status CheckOperands(simd::Op op, std::span<const View* const> in, const View& out) {
   const simd::OpInfo& info = simd::InfoOf(op);
   if (in.size() != static_cast<size_t>(info.arity)) {

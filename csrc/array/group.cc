@@ -8,7 +8,6 @@
 #include "array/copy.h"
 #include "array/create.h"
 #include "array/fold.h"
-#include "array/iterate.h"
 #include "array/loader.h"
 #include "array/promote.h"
 #include "array/split.h"
@@ -27,23 +26,11 @@ int64_t GrainFor(int64_t groups) { return kGrain * std::clamp<int64_t>(groups / 
 // What all partial results together may take.
 constexpr int64_t kPartialBytes = int64_t{64} << 20;
 
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
-
-// In C order, so that elements of the same number belong together.
-LoadPlan PlanFor(const View& view, Kind kind) {
-  LoadPlan plan;
-  const auto shape = Spanned(view.layout.shape);
-  MakeWalk(view.data, shape, Spanned(view.layout.strides), OrderByAxes(shape), &plan.walk);
-  plan.Make(view.dtype(), kind);
-  return plan;
-}
-
 struct Column {
   Column(const GroupColumn& column, size_t first_accumulator)
       : kind(ComputeKind(column.values->dtype().kind())),
-        load(PlanFor(*column.values, kind)),
+        load(OrderedLoad(*column.values, kind)),  // in C order: elements of the same number
+                                                  // belong together
         kernels(column.reductions, kind),
         first(first_accumulator) {}
 
@@ -52,19 +39,6 @@ struct Column {
   SharedKernels kernels;
   size_t first;  // of the accumulators of a group
 };
-
-// Calls use(items, i, n) for elements [begin, end) of the plan, piece by piece; i counts from 0.
-template <class Use>
-void ForEachPiece(const LoadPlan& plan, int64_t begin, int64_t end, const Use& use) {
-  Scratch scratch;
-  Loader loader;
-  loader.Start(&plan, &scratch, begin);
-  for (int64_t i = 0; i < end - begin;) {
-    const int64_t n = loader.Prefer(std::min(plan.capacity, end - begin - i));
-    use(static_cast<const std::byte*>(loader.Next(n)), i, n);
-    i += n;
-  }
-}
 
 // A grain of elements in the order of their groups. Sorting by counting moves every value once and
 // leaves runs that the reductions' own kernels fold.
@@ -79,7 +53,7 @@ class GroupedGrain {
 
   void ReadKeys(const LoadPlan& plan, int64_t begin, int64_t end) {
     std::ranges::fill(starts_, 0);
-    ForEachPiece(plan, begin, end, [&](const std::byte* items, int64_t first, int64_t n) {
+    ForEachPiece(plan, begin, end, kNoLimit, [&](const std::byte* items, int64_t first, int64_t n) {
       for (int64_t i = 0; i < n; ++i) {
         uint64_t key;
         std::memcpy(&key, items + i * 8, 8);
@@ -104,9 +78,10 @@ class GroupedGrain {
 
   void Fold(const Column& column, int64_t begin, int64_t end, size_t width, Accumulator* into) {
     const auto size = static_cast<size_t>(base::InfoOf(column.kind).itemsize);
-    ForEachPiece(column.load, begin, end, [&](const std::byte* items, int64_t first, int64_t n) {
-      Scatter(items, size, &places_[static_cast<size_t>(first)], static_cast<size_t>(n));
-    });
+    ForEachPiece(
+        column.load, begin, end, kNoLimit, [&](const std::byte* items, int64_t first, int64_t n) {
+          Scatter(items, size, &places_[static_cast<size_t>(first)], static_cast<size_t>(n));
+        });
     for (size_t g = 0; g < groups_; ++g) {
       const auto count = static_cast<size_t>(CountOf(g));
       if (count == 0) continue;
@@ -152,7 +127,7 @@ class Grouping {
         groups_(groups),
         size_(keys.size()),
         grain_(std::min(GrainFor(groups), size_)),
-        keys_(PlanFor(keys, Kind::kI64)) {
+        keys_(OrderedLoad(keys, Kind::kI64)) {
     for (const GroupColumn& column : columns) {
       columns_.emplace_back(column, width_);
       width_ += columns_.back().kernels.size();

@@ -27,6 +27,10 @@ struct AxisOrder {
   bool flipped[kMaxAxes];
 };
 
+inline std::span<const int64_t> Spanned(const base::Dims& dims) {
+  return {dims.data(), static_cast<size_t>(dims.size())};
+}
+
 // The order in which `strides` fall: the smallest step is innermost, and no step is negative.
 AxisOrder OrderByStrides(std::span<const int64_t> shape, std::span<const int64_t> strides);
 

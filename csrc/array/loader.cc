@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "array/gather.h"
+#include "array/items.h"
 
 namespace spanflow::array {
 namespace {
@@ -213,6 +214,13 @@ void Storer::Put(const std::byte* values, int64_t n) {
     cursor_.Advance(n);  // already there
   else
     ScatterTo(&cursor_, convert.memory_size, values, n);
+}
+
+LoadPlan OrderedLoad(const View& view, base::Kind kind) {
+  LoadPlan plan;
+  MakeOrderedWalk(view, 0, view.ndim(), &plan.walk);
+  plan.Make(view.dtype(), kind);
+  return plan;
 }
 
 }  // namespace spanflow::array

@@ -20,6 +20,7 @@
 #include <limits>
 
 #include "array/iterate.h"
+#include "array/view.h"
 #include "base/dtype.h"
 #include "simd/kernels.h"
 
@@ -106,6 +107,23 @@ class Loader {
   int64_t copies_ = 0;
   Cursor cursor_;
 };
+
+// The elements of a numeric view in C order, as `kind`.
+LoadPlan OrderedLoad(const View& view, base::Kind kind);
+
+// Calls use(items, i, n) for elements [begin, end) of the plan's walk, at most `most` at a time; i
+// counts from 0. The items may lie at any address.
+template <class Use>
+void ForEachPiece(const LoadPlan& plan, int64_t begin, int64_t end, int64_t most, const Use& use) {
+  Scratch scratch;
+  Loader loader;
+  loader.Start(&plan, &scratch, begin);
+  for (int64_t i = 0; i < end - begin;) {
+    const int64_t n = loader.Prefer(std::min({plan.capacity, most, end - begin - i}));
+    use(static_cast<const std::byte*>(loader.Next(n)), i, n);
+    i += n;
+  }
+}
 
 struct StorePlan {
   Walk walk;

@@ -92,9 +92,9 @@ class Mover {
       out_strides.push_back(out.layout.strides[i]);
       others_ *= in.layout.shape[i];
     }
-    const AxisOrder order = OrderByStrides(Span(shape), Span(out_strides));
-    MakeWalk(in.data, Span(shape), Span(in_strides), order, &in_others_);
-    MakeWalk(out.data, Span(shape), Span(out_strides), order, &out_others_);
+    const AxisOrder order = OrderByStrides(Spanned(shape), Spanned(out_strides));
+    MakeWalk(in.data, Spanned(shape), Spanned(in_strides), order, &in_others_);
+    MakeWalk(out.data, Spanned(shape), Spanned(out_strides), order, &out_others_);
     width_ = std::min(across_.extent, std::clamp(kTileItems / window, kMinSide, kMaxSide));
     if (!doubled()) width_ = std::min(width_, std::max<int64_t>(kMostItems / window, 1));
     count_ = doubled() ? std::max(kTileItems / width_, 2 * window) : window;
@@ -133,9 +133,6 @@ class Mover {
     std::byte* results;
   };
 
-  static std::span<const int64_t> Span(const base::Dims& dims) {
-    return {dims.data(), static_cast<size_t>(dims.size())};
-  }
   // Of one of the four parts of a space; none where that is no number. A broadcast array may be of
   // any length.
   std::optional<int64_t> PartBytes() const {

@@ -69,9 +69,9 @@ class Rows {
       (goes ? along : kept).push_back(in.layout.shape[i]);
       (goes ? along_strides : kept_strides).push_back(in.layout.strides[i]);
     }
-    MakeWalk(in.data, Span(kept), Span(kept_strides), OrderByAxes(Span(kept)), &rows_);
-    MakeWalk(in.data, Span(along), Span(along_strides),
-             OrderByStrides(Span(along), Span(along_strides)), &load_.walk);
+    MakeWalk(in.data, Spanned(kept), Spanned(kept_strides), OrderByAxes(Spanned(kept)), &rows_);
+    MakeWalk(in.data, Spanned(along), Spanned(along_strides),
+             OrderByStrides(Spanned(along), Spanned(along_strides)), &load_.walk);
     load_.Make(in.dtype(), ComputeKind(in.dtype().kind()));
     for (const int64_t extent : kept) count_ *= extent;
     length_ = in.size() / count_;
@@ -104,10 +104,6 @@ class Rows {
   }
 
  private:
-  static std::span<const int64_t> Span(const base::Dims& dims) {
-    return {dims.data(), static_cast<size_t>(dims.size())};
-  }
-
   template <class T>
   void AddRange(ptrdiff_t offset, int64_t begin, int64_t end, Parts* to) const {
     Scratch scratch;

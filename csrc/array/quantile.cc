@@ -149,14 +149,11 @@ void RunRows(const View& in, const AxisSet& reduced, const QuantileHow& how, con
     (goes ? along : kept).push_back(in.layout.shape[i]);
     (goes ? along_strides : kept_strides).push_back(in.layout.strides[i]);
   }
-  const auto span = [](const base::Dims& dims) {
-    return std::span(dims.data(), static_cast<size_t>(dims.size()));
-  };
   Walk rows;
-  MakeWalk(in.data, span(kept), span(kept_strides), OrderByAxes(span(kept)), &rows);
+  MakeWalk(in.data, Spanned(kept), Spanned(kept_strides), OrderByAxes(Spanned(kept)), &rows);
   LoadPlan load;
-  MakeWalk(in.data, span(along), span(along_strides),
-           OrderByStrides(span(along), span(along_strides)), &load.walk);
+  MakeWalk(in.data, Spanned(along), Spanned(along_strides),
+           OrderByStrides(Spanned(along), Spanned(along_strides)), &load.walk);
   load.Make(in.dtype(), SelectKind(in.dtype().kind()));
   int64_t count = 1;
   for (const int64_t extent : kept) count *= extent;

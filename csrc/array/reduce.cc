@@ -24,10 +24,6 @@ using base::Status;
 using simd::Accumulator;
 using simd::Reduction;
 
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
-
 Status CheckReduction(Reduction reduction, const base::DType& dtype) {
   return ResolveReduction(reduction, dtype.kind()).TakeStatus();
 }

@@ -38,9 +38,9 @@ class Lines {
     }
     length_ = shape[axis];
     count_ = in.size() / length_;
-    const AxisOrder order = OrderByStrides(Span(kept), Span(out_strides));
-    MakeWalk(in.data, Span(kept), Span(in_strides), order, &in_lines_);
-    MakeWalk(out.data, Span(kept), Span(out_strides), order, &out_lines_);
+    const AxisOrder order = OrderByStrides(Spanned(kept), Spanned(out_strides));
+    MakeWalk(in.data, Spanned(kept), Spanned(in_strides), order, &in_lines_);
+    MakeWalk(out.data, Spanned(kept), Spanned(out_strides), order, &out_lines_);
     const int64_t line[] = {length_}, in_step[] = {in.layout.strides[axis]},
                   out_step[] = {out.layout.strides[axis]};
     const AxisOrder along = OrderByAxes(line);
@@ -66,9 +66,6 @@ class Lines {
  private:
   static constexpr int64_t kGrainItems = int64_t{1} << 16;
 
-  static std::span<const int64_t> Span(const base::Dims& dims) {
-    return {dims.data(), static_cast<size_t>(dims.size())};
-  }
   static Kind KindOf(simd::Scan scan, const View& in) {
     return simd::ResultKind(scan, ComputeKind(in.dtype().kind()));
   }

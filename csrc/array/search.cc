@@ -30,22 +30,15 @@ constexpr int64_t kBlock = 512;  // searches at a time
 // block; `at` is the place of the first.
 template <class Body>
 void ForKeys(const View& view, Kind kind, const RunOptions& options, const Body& body) {
-  LoadPlan plan;
-  MakeOrderedWalk(view, 0, view.ndim(), &plan.walk);
-  plan.Make(view.dtype(), kind);
+  const LoadPlan plan = OrderedLoad(view, kind);
   const simd::CastFn encode = simd::FindKeys(kind).encode[false][true];
   // A search is some dozen steps: worth a second thread sooner than a pass over so many bytes.
   Split(view.size(), 64, options, [&](int64_t begin, int64_t end) {
-    Scratch scratch;
-    Loader loader;
-    loader.Start(&plan, &scratch, begin);
     alignas(8) std::byte keys[kBlock * 8];
-    while (begin < end) {
-      const int64_t n = loader.Prefer(std::min({plan.capacity, kBlock, end - begin}));
-      encode(loader.Next(n), keys, static_cast<size_t>(n));
-      body(keys, n, begin);
-      begin += n;
-    }
+    ForEachPiece(plan, begin, end, kBlock, [&](const std::byte* items, int64_t i, int64_t n) {
+      encode(items, keys, static_cast<size_t>(n));
+      body(keys, n, begin + i);
+    });
   });
 }
 

@@ -64,12 +64,14 @@ void Recode(simd::CastFn recode, const void* in, void* out, int64_t n, int64_t s
   });
 }
 
-// Where results are written: a view itself, or memory of its own that is copied there.
+// Where results are made: the output itself, or memory of its own that is copied there. What is
+// sorted in place is never worked on there, where another thread may write, or pages may go,
+// between two looks at a key; and an error leaves it as it was.
 class Target {
  public:
-  static Result<Target> Make(const View& out) {
+  static Result<Target> Make(const View& out, bool is_input = false) {
     const bool aligned = reinterpret_cast<uintptr_t>(out.data) % 8 == 0;
-    if (IsPlain(out) && aligned) return Target(out, out);
+    if (IsPlain(out) && aligned && !is_input) return Target(out, out);
     SPANFLOW_ASSIGN(View work, Empty(out.dtype().Native(), out.layout.shape));
     return Target(out, std::move(work));
   }
@@ -277,18 +279,14 @@ Status CheckOrdered(const char* name, Kind kind) {
 
 Status Sort(const View& in, int axis, SortHow how, const View& out, const RunOptions& options) {
   return OverRows(in, axis, out, options, [&](const Rows& rows) -> Status {
-    SPANFLOW_ASSIGN(const Target target, Target::Make(AxisLast(out, axis)));
+    SPANFLOW_ASSIGN(const Target target, Target::Make(AxisLast(out, axis), out.data == in.data));
     std::byte* const to = target.work().data;
     if (how.stable && base::IsFloat(in.dtype().kind())) {
       const auto places = Buffer<int64_t>(in.size());
       WithKey(rows.size, [&](auto key) {
         RankRows<decltype(key)>(rows, how.descending, places.get(), options);
       });
-      Rows apart = rows;
-      if (to == rows.items.data) {
-        SPANFLOW_ASSIGN(apart.items, CopyToNew(rows.items, rows.items.dtype(), false, options));
-      }
-      GatherRows(apart, places.get(), rows.length, to, options);
+      GatherRows(rows, places.get(), rows.length, to, options);
     } else {
       WithKey(rows.size,
               [&](auto key) { SortRows<decltype(key)>(rows, how.descending, to, options); });
@@ -300,7 +298,7 @@ Status Sort(const View& in, int axis, SortHow how, const View& out, const RunOpt
 Status Partition(const View& in, int axis, std::span<const int64_t> kth, const View& out,
                  const RunOptions& options) {
   return OverRows(in, axis, out, options, [&](const Rows& rows) -> Status {
-    SPANFLOW_ASSIGN(const Target target, Target::Make(AxisLast(out, axis)));
+    SPANFLOW_ASSIGN(const Target target, Target::Make(AxisLast(out, axis), out.data == in.data));
     WithKey(rows.size, [&](auto key) {
       PartitionRows<decltype(key)>(rows, kth, target.work().data, options);
     });

@@ -60,8 +60,10 @@ Ref GroupReduce(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObj
   const View& view = AsArray(keys.get())->view;
   const int64_t first = capi::Integer(low);
   const double less = capi::Double(ddof);
-  View counts = capi::Take(RunDetached(
-      view.layout.nbytes(), [&] { return array::GroupReduce(view, first, count, columns, less); }));
+  int64_t bytes = view.layout.nbytes();
+  for (const GroupColumn& column : columns) bytes += column.values->layout.nbytes();
+  View counts = capi::Take(
+      RunDetached(bytes, [&] { return array::GroupReduce(view, first, count, columns, less); }));
   const Ref lists = ResultLists(state, columns);
   const Ref counted = NewArray(state, std::move(counts));
   return Check(PyTuple_Pack(2, counted.get(), lists.get()));

@@ -109,7 +109,10 @@ std::vector<int64_t> PlacesFrom(const char* name, PyObject* kth, int64_t length)
     }
     places.push_back(place < 0 ? place + length : place);
   };
-  if (PyIndex_Check(kth)) {
+  // An array is an index only if it has no dimension.
+  const bool has_items = PyObject_Size(kth) >= 0;
+  PyErr_Clear();
+  if (PyIndex_Check(kth) && !has_items) {
     add(kth);
   } else {
     const Ref items = capi::Items(kth);
@@ -201,7 +204,9 @@ Ref SearchSortedOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, Py
     sorted = NewArray(state, std::move(taken));
   }
   const Ref wanted = OrderedFrom(state, "searchsorted", v);
-  return ScalarOrArray(state, capi::Take(RunDetached(ViewOf(wanted).layout.nbytes() * 16, [&] {
+  // What is searched may have to be copied first.
+  const int64_t bytes = ViewOf(sorted).layout.nbytes() + ViewOf(wanted).layout.nbytes() * 16;
+  return ScalarOrArray(state, capi::Take(RunDetached(bytes, [&] {
                          return array::SearchSorted(ViewOf(sorted), ViewOf(wanted), right);
                        })));
 }
@@ -252,7 +257,8 @@ Ref BinCountOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
   const Ref numbers = NumbersFrom(state, "bincount", x);
   const Ref factors = Given(weights) ? NumbersFrom(state, "bincount", weights) : Ref();
   const int64_t at_least = minlength == nullptr ? 0 : capi::Integer(minlength);
-  return NewArray(state, capi::Take(RunDetached(ViewOf(numbers).layout.nbytes(), [&] {
+  // Few numbers may need many bins.
+  return NewArray(state, capi::Take(RunDetached(kDetachBytes, [&] {
                     return array::BinCount(ViewOf(numbers), factors ? &ViewOf(factors) : nullptr,
                                            at_least);
                   })));
@@ -363,8 +369,8 @@ PyMethodDef order_functions[] = {
      "bincount($module, /, x, weights=None, minlength=0)\n--\n\n"
      "How often each number from 0 on occurs in an array of integers of one dimension (int64).\n\n"
      "With weights, as many as there are numbers, the sum of theirs (float64), added in order.\n"
-     "Raises ValueError for numbers below 0, shapes and closed arrays, TypeError for dtypes,\n"
-     "MemoryError where the largest number is too large to count to."},
+     "Raises ValueError for numbers below 0 or from 2**60 on, shapes and closed arrays, TypeError\n"
+     "for dtypes, MemoryError where there is no memory to count so far."},
     {"_histogram", FAST(HistogramOf), nullptr},
     {"nonzero", capi::Method<&NonzeroOf>(), METH_O,
      "nonzero($module, a, /)\n--\n\n"

@@ -17,6 +17,7 @@ namespace spanflow::expr {
 namespace {
 
 using array::Overlap;
+using array::Spanned;
 using array::View;
 using base::DType;
 using base::Layout;
@@ -26,10 +27,6 @@ using Views = std::span<const View* const>;
 using Columns = std::span<const Column>;
 
 size_t Index(ValueId id) { return static_cast<size_t>(id); }
-
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
 
 bool SameLayout(const Layout& a, const Layout& b) {
   return a.dtype == b.dtype && a.shape == b.shape && a.strides == b.strides;

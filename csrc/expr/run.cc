@@ -13,6 +13,7 @@ namespace {
 
 using array::Loader;
 using array::Scratch;
+using array::Spanned;
 using array::Storer;
 using simd::Accumulator;
 
@@ -22,10 +23,6 @@ constexpr int64_t kL1Share = 32 << 10;
 constexpr int64_t kMostRegisterBytes = 8 << 10;
 // What several readers share of data that no register holds.
 constexpr int64_t kSharedBlockBytes = 16 << 10;
-
-std::span<const int64_t> Spanned(const base::Dims& dims) {
-  return {dims.data(), static_cast<size_t>(dims.size())};
-}
 
 }  // namespace
 

@@ -90,7 +90,7 @@ def group_by(key: Any) -> GroupBy:
 
 def _pair(name: str, entry: Any) -> tuple[Any, Any] | None:
     """(values, operation) of an entry; None for counts."""
-    if entry is _core.count or entry == "count":
+    if entry is _core.count or (isinstance(entry, str) and entry == "count"):
         return None
     if not isinstance(entry, tuple) or len(entry) != 2:
         raise TypeError(f"{name!r} must be (values, reduction) or spanflow.count, got {entry!r}")

@@ -33,12 +33,14 @@ def _indices(indices: Any, length: int, mode: str) -> Any:
     indices = _core.asarray(indices)
     if indices.size == 0 and indices.dtype.kind == "f":
         indices = indices.astype("i8")  # an empty list has no dtype of its own
+    if indices.dtype.kind == "b":
+        indices = indices.astype("i8")  # 0 and 1 as in NumPy; a mask is for compress()
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"indices are integers, not {indices.dtype}")
     if mode == "raise":
         return indices
     if mode not in ("wrap", "clip"):
         raise ValueError(f"mode is 'raise', 'wrap' or 'clip', not {mode!r}")
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"indices are integers, not {indices.dtype.name}")
     if length == 0 and indices.size > 0:
         raise IndexError("cannot take elements out of an axis without any")
     wide = indices if indices.dtype.name == "uint64" else indices.astype("i8")
@@ -93,8 +95,6 @@ def put(a: Any, indices: Any, values: Any, mode: str = "raise") -> None:
     values = _core.asarray(values).reshape(-1)
     if places.size == 0 or values.size == 0:
         return
-    if places.dtype.kind not in "iu":
-        raise TypeError(f"indices are integers, not {places.dtype.name}")
     if _core.max(places) >= a.size or _core.min(places) < -a.size:
         raise IndexError(f"put(): an index is out of bounds for {a.size} elements")
     places = _core.asarray(_core.remainder(places.astype("i8"), a.size))
@@ -133,6 +133,8 @@ def take_along_axis(a: Any, indices: Any, axis: Any = -1) -> Any:
     a, indices = _core.asarray(a), _core.asarray(indices)
     if axis is None:
         a, axis = a.reshape(-1), 0
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"indices are integers, not {indices.dtype}")
     if a.ndim != indices.ndim:
         raise ValueError(f"indices have {indices.ndim} dimensions, but a has {a.ndim}")
     axis = axis_of(axis, a.ndim)
@@ -183,6 +185,8 @@ def histogram(
     by the widths and the total (float64).
     """
     a = _core.asarray(a)
+    if weights is not None and _core.asarray(weights).dtype.kind == "b":
+        raise TypeError("weights are numbers, not bool; count_nonzero() or a[weights] may be meant")
     if isinstance(bins, str):
         raise TypeError(f"bins is a number or a sequence of edges, not {bins!r}")
     if hasattr(bins, "__index__") and getattr(bins, "ndim", 0) == 0:

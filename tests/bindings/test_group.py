@@ -134,6 +134,7 @@ def test_nothing():
         ([1, 70000], {"n": sf.count}, ValueError, "span 70,000 numbers, from 1 to 70000"),
         ([1], {"key": sf.count}, ValueError, "'key' is that of the keys"),
         ([1], {"s": sf.sum}, TypeError, r"must be \(values, reduction\)"),
+        ([1, 2], {"s": np.array([1, 2])}, TypeError, r"must be \(values, reduction\)"),
         ([1], {"s": ([1], sf.add)}, TypeError, "needs a reduction"),
         ([1], {"s": ([1], "median")}, TypeError, "needs a reduction"),
         ([1], {"s": ([1], sf.argmin)}, TypeError, "argmin says a place"),

@@ -1,6 +1,7 @@
 """Sorting, searching, counting and selection against NumPy."""
 
 import itertools
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -162,6 +163,29 @@ def test_sort_in_place():
     assert swapped.tolist() == list(range(1, 11))
 
 
+def test_sorts_in_place_while_another_thread_writes():
+    """What comes out is not defined then, but nothing outside is touched."""
+    everything = np.random.default_rng(3).integers(0, 99, 200_002).astype("i4")
+    everything[[0, -1]] = 12345
+    inside, stop = everything[1:-1], threading.Event()
+
+    def write():
+        while not stop.is_set():
+            inside[::7] = 5
+            inside[::5] = 77
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            sf.asarray(inside).sort()
+    finally:
+        stop.set()
+        writer.join()
+    assert everything[0] == everything[-1] == 12345
+    assert inside.min() >= 0 and inside.max() < 99
+
+
 def test_bfloat16_sorts_as_its_floats():
     values = sample("float32", 500).astype("f4")
     ours = sf.array(values).astype("bfloat16")
@@ -219,6 +243,31 @@ def test_partition_of_long_lines(dtype):
                 place = place % length
                 same(found[:, place], expected[:, place])
                 same(np.sort(found[:, :place]), expected[:, :place])
+
+
+def test_kinds_of_kth():
+    values = np.arange(9.0)[::-1]
+    for kth in (
+        3,
+        [3],
+        (3, 5),
+        np.int8(3),
+        np.array([3, -1]),
+        sf.array([3]),
+        sf.array(3),
+        range(9),
+    ):
+        found = np.asarray(sf.partition(values, kth))
+        for place in np.atleast_1d(kth):
+            assert found[place] == place % 9
+    for kth, error in (
+        ([1.5], TypeError),
+        (1.5, TypeError),
+        (9, ValueError),
+        ([0, -10], ValueError),
+    ):
+        with pytest.raises(error):
+            sf.partition(values, kth)
 
 
 @pytest.mark.parametrize("dtype", REAL)
@@ -404,6 +453,13 @@ def test_long_bincounts_do_not_depend_on_the_threads():
             same(sf.bincount(numbers), expected)
 
 
+def test_few_numbers_and_many_bins():
+    found = sf.bincount([5_000_000, 3, 5_000_000])
+    assert found.size == 5_000_001 and (found[3], found[-1]) == (1, 2) and sf.sum(found) == 3
+    counts, _ = sf.histogram([0.5, 2.5], 3_000_000, (0, 3))
+    assert (counts[500_000], counts[2_500_000], sf.sum(counts)) == (1, 1, 2)
+
+
 def test_bad_bincounts():
     for dtype in ("i1", "i4", "i8"):
         with pytest.raises(ValueError, match="negative"):
@@ -492,6 +548,12 @@ def test_bad_histograms():
         sf.histogram([1], [1, 3, 2])
     with pytest.raises(ValueError, match="finite"):
         sf.histogram([1, np.nan])
+    with pytest.raises(ValueError, match="4 bins of a finite width"):
+        sf.histogram([1e308, -1e308, 0.0], 4)
+    with pytest.raises(ValueError, match="10 bins of a finite width"):
+        sf.histogram([1e20] * 3)
+    with pytest.raises(TypeError, match="weights are numbers, not bool"):
+        sf.histogram([1.0, 2.0], weights=[True, False])
     with pytest.raises(TypeError, match="auto"):
         sf.histogram([1], "auto")
     with pytest.raises(TypeError, match="complex"):
@@ -536,6 +598,34 @@ def test_take(mode):
                     out = sf.empty(expected.shape, "i4")
                     assert sf.take(values, indices, axis, mode=mode, out=out) is out
                     same(out, expected)
+
+
+def test_bools_are_the_places_0_and_1():
+    mask = [True, False, True]
+    same(sf.take([5, 6, 7], mask), np.take([5, 6, 7], mask))
+    values = np.zeros(3, "i4")
+    sf.put(values, mask, [1, 2, 3])
+    assert values.tolist() == [2, 3, 0]
+    with pytest.raises(IndexError, match="integers, not bool"):
+        sf.take_along_axis([5, 6, 7], mask)
+    with pytest.raises(IndexError, match="integers, not float64"):
+        sf.take_along_axis([5, 6, 7], [1.0])
+
+
+def test_any_dtype_is_selected():
+    for values in (
+        np.array([b"a", b"bc"]),
+        np.zeros(2, [("x", "f4"), ("y", "i1")]),
+        np.array([1j, 2]),
+    ):
+        for found in (sf.take(values, [1]), sf.compress([False, True], values),
+                      sf.extract([False, True], values), sf.take_along_axis(values, [1])):  # fmt: skip
+            assert np.asarray(found).tolist() == values[1:].tolist()
+        sf.put(values, [0], values[1])
+        assert values[0] == values[1]
+    assert np.asarray(sf.argwhere([0j, 1j])).tolist() == [[1]]
+    with pytest.raises(TypeError, match="S1"):
+        sf.nonzero(np.array([b"a"]))
 
 
 def test_bad_takes():
