@@ -3,39 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <string>
 #include <vector>
 
+#include "bindings/compute.h"
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "bindings/dtype_object.h"
 #include "capi/args.h"
 #include "capi/entry.h"
 #include "capi/object.h"
-#include "expr/compute.h"
 #include "expr/text.h"
-#include "runtime/pool.h"
 
 namespace spanflow::bindings {
-
-// One computation, which threads share and replace.
-class ComputationCache {
- public:
-  std::shared_ptr<expr::Computation> Get() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return computation_;
-  }
-  void Set(std::shared_ptr<expr::Computation> computation) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    computation_.swap(computation);
-  }
-
- private:
-  std::mutex mutex_;
-  std::shared_ptr<expr::Computation> computation_;
-};
 
 namespace {
 
@@ -46,10 +27,6 @@ using base::Kind;
 using capi::Check;
 using capi::Raise;
 using capi::Ref;
-
-ExpressionObject* AsExpression(PyObject* object) {
-  return reinterpret_cast<ExpressionObject*>(object);
-}
 
 // `parts` keep the operands' bytes alive.
 Ref NewExpression(ModuleState* state, expr::NodeRef node, std::span<const Ref> parts) {
@@ -213,158 +190,25 @@ Ref Filtered(PyObject* self, PyObject* key) {
   return NewExpression(state, expr::Filter(AsExpression(self)->node, std::move(mask.node)), parts);
 }
 
-// ---- computing ----
-
-std::vector<PyObject*> ExpressionsFrom(ModuleState* state, const Ref& tuple) {
-  std::vector<PyObject*> expressions;
-  for (Py_ssize_t i = 0; i < capi::Count(tuple); ++i) {
-    PyObject* object = capi::At(tuple, i);
-    if (!IsExpression(state, object)) {
-      Raise(PyExc_TypeError, "compute() takes expressions (see lazy() and col()), got %.200s",
-            Py_TYPE(object)->tp_name);
-    }
-    expressions.push_back(object);
-  }
-  return expressions;
-}
-
-// The columns of one computation, with the arrays that own their bytes.
-struct Columns {
-  std::vector<Ref> arrays;
-  std::vector<expr::Column> columns;
-};
-
-Columns ColumnsFrom(ModuleState* state, PyObject* dict) {
-  Columns result;
-  if (!capi::Given(dict)) return result;
-  const Ref items = Check(PyMapping_Items(dict));
-  const Ref pairs = capi::Items(items.get());
-  for (Py_ssize_t i = 0; i < capi::Count(pairs); ++i) {
-    const Ref pair = capi::Items(capi::At(pairs, i));
-    if (capi::Count(pair) != 2 || !PyUnicode_Check(capi::At(pair, 0))) {
-      Raise(PyExc_TypeError, "columns are named by text");
-    }
-    Ref array = AsArrayObject(state, capi::At(pair, 1), nullptr, nullptr);
-    CheckOpen(AsArray(array.get()));
-    result.columns.push_back({capi::Text(capi::At(pair, 0)), &AsArray(array.get())->view});
-    result.arrays.push_back(std::move(array));
-  }
-  return result;
-}
-
-// Where results go; all three are empty when nothing was said.
-struct Outs {
-  std::vector<Ref> given;   // as the caller named them; empty where a new array is wanted
-  std::vector<Ref> arrays;  // over their bytes
-  std::vector<const View*> views;
-};
-
-int ThreadsFrom(PyObject* object) {
-  const int64_t threads = capi::Integer(object);
-  if (threads < 1 || threads > runtime::kMaxThreads) {
-    Raise(PyExc_ValueError, "threads must be from 1 to %d, got %lld", runtime::kMaxThreads,
-          static_cast<long long>(threads));
-  }
-  return static_cast<int>(threads);
-}
-
-Outs OutsFrom(ModuleState* state, PyObject* object, size_t count) {
-  Outs outs;
-  if (!capi::Given(object)) return outs;
-  const Ref tuple = capi::Items(object);
-  if (capi::Count(tuple) != static_cast<Py_ssize_t>(count)) {
-    Raise(PyExc_ValueError, "%zd outputs were given for %zu expressions", capi::Count(tuple),
-          count);
-  }
-  for (size_t i = 0; i < count; ++i) {
-    PyObject* out = capi::At(tuple, static_cast<Py_ssize_t>(i));
-    if (!capi::Given(out)) {
-      outs.views.push_back(nullptr);
-      outs.given.emplace_back();
-      continue;
-    }
-    outs.given.push_back(Ref::Borrow(out));
-    outs.arrays.push_back(OutArray(state, out));
-    outs.views.push_back(&AsArray(outs.arrays.back().get())->view);
-  }
-  return outs;
-}
-
-struct ComputeCall {
-  PyObject* outs = nullptr;  // null, None, or a sequence with one entry for each expression
-  PyObject* columns = nullptr;
-  PyObject* threads = nullptr;
-};
-
-// What computes the expressions: for a single one, what computed it last if that still serves.
-std::shared_ptr<expr::Computation> ComputationOf(std::span<PyObject* const> expressions,
-                                                 const Columns& columns, const Outs& outs) {
-  ComputationCache* cache = expressions.size() == 1 ? AsExpression(expressions[0])->last : nullptr;
-  if (cache != nullptr) {
-    std::shared_ptr<expr::Computation> last = cache->Get();
-    if (last != nullptr && last->Serves(columns.columns, outs.views)) return last;
-  }
-  std::vector<expr::NodeRef> roots;
-  for (PyObject* object : expressions) roots.push_back(AsExpression(object)->node);
-  std::shared_ptr<expr::Computation> made =
-      capi::Take(expr::Computation::Make(std::move(roots), columns.columns, outs.views));
-  const expr::Graph& graph = made->graph();
-  for (size_t i = 0; i < outs.views.size(); ++i) {
-    if (outs.views[i] != nullptr) {
-      CheckOut("compute", *outs.views[i], graph[graph.roots[i]].kind);
-    }
-  }
-  if (cache != nullptr) cache->Set(made);
-  return made;
-}
-
-// A tuple with the result of each expression.
-Ref ComputeAll(ModuleState* state, std::span<PyObject* const> expressions,
-               const ComputeCall& call) {
-  const Columns columns = ColumnsFrom(state, call.columns);
-  const Outs outs = OutsFrom(state, call.outs, expressions.size());
-  array::RunOptions options;
-  if (capi::Given(call.threads)) options.threads = ThreadsFrom(call.threads);
-  const std::shared_ptr<expr::Computation> computation = ComputationOf(expressions, columns, outs);
-  std::vector<View> results = capi::Take(RunDetached(computation->largest_bytes(), [&] {
-    return computation->Run(columns.columns, outs.views, options);
-  }));
-  Ref answer = Check(PyTuple_New(static_cast<Py_ssize_t>(results.size())));
-  for (size_t i = 0; i < results.size(); ++i) {
-    Ref result = outs.given.empty() || !outs.given[i] ? ScalarOrArray(state, std::move(results[i]))
-                                                      : Ref::Borrow(outs.given[i].get());
-    PyTuple_SET_ITEM(answer.get(), static_cast<Py_ssize_t>(i), result.release());
-  }
-  return answer;
-}
-
-Ref ComputeFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<4> kSignature(
-      "_compute", {"expressions", "outs", "columns", "threads"}, 4, 1);
-  const auto [objects, outs, columns, threads] = kSignature.Parse(args, nargs, kwnames);
-  ModuleState* state = StateOf(module);
-  const Ref tuple = capi::Items(objects);
-  return ComputeAll(state, ExpressionsFrom(state, tuple), {outs, columns, threads});
-}
-
 Ref ComputeMethod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<3> kSignature("compute", {"out", "columns", "threads"}, 1, 0);
-  const auto [out, columns, threads] = kSignature.Parse(args, nargs, kwnames);
-  const Ref outs = capi::Given(out) ? Check(PyTuple_Pack(1, out)) : Ref();
-  PyObject* const expressions[] = {self};
-  const Ref results =
-      ComputeAll(AsExpression(self)->state, expressions, {outs.get(), columns, threads});
-  return Ref::Borrow(capi::At(results, 0));
+  auto [out, columns, threads] = kSignature.Parse(args, nargs, kwnames);
+  const ExpressionObject* expression = AsExpression(self);
+  ModuleState* state = expression->state;
+  const Columns named = ColumnsFrom(state, columns);
+  return std::move(Compute(state, {&expression->node, 1}, expression->last, named, {&out, 1},
+                           threads)[0]);
 }
 
 // ---- what an expression says of itself ----
 
 Ref Explain(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<1> kSignature("explain", {"columns"}, 1, 0);
+  const ExpressionObject* expression = AsExpression(self);
   const Columns columns =
-      ColumnsFrom(AsExpression(self)->state, kSignature.Parse(args, nargs, kwnames)[0]);
-  PyObject* const expressions[] = {self};
-  const std::string text = ComputationOf(expressions, columns, {})->Explain();
+      ColumnsFrom(expression->state, kSignature.Parse(args, nargs, kwnames)[0]);
+  const std::string text =
+      ComputationFor({&expression->node, 1}, expression->last, columns)->Explain();
   PyObject* out = PySys_GetObject("stdout");
   if (out != nullptr && out != Py_None) {
     const Ref held = Ref::Borrow(out);
@@ -519,6 +363,19 @@ PyTypeObject* MakeExpressionType(PyObject* module) {
   return type;
 }
 
+std::vector<expr::NodeRef> NodesFrom(const ModuleState* state, const char* name,
+                                     std::span<PyObject* const> objects) {
+  std::vector<expr::NodeRef> nodes;
+  for (PyObject* object : objects) {
+    if (!IsExpression(state, object)) {
+      Raise(PyExc_TypeError, "%s() takes expressions (see lazy() and col()), got %.200s", name,
+            Py_TYPE(object)->tp_name);
+    }
+    nodes.push_back(AsExpression(object)->node);
+  }
+  return nodes;
+}
+
 bool HasExpression(const ModuleState* state, std::span<PyObject* const> operands) {
   return std::ranges::any_of(operands, [state](PyObject* o) { return IsExpression(state, o); });
 }
@@ -596,7 +453,6 @@ PyMethodDef expression_functions[] = {
     {"col", capi::Method<&Column>(), METH_O,
      "col(name, /)\n--\n\n"
      "An expression that stands for the column of that name, which is given when it is computed."},
-    {"_compute", capi::Method<&ComputeFunction>(), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

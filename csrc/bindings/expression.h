@@ -1,5 +1,5 @@
 // spanflow.Expression: what is to be computed, as an object that operators, methods and operations
-// extend; and the function that computes it.
+// extend.
 //
 // Owns: one node of the graph, and the arrays and expressions that it was made of.
 // Threads: immutable. Attached: always; large work detaches inside.
@@ -7,6 +7,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "bindings/operation.h"
 #include "expr/node.h"
@@ -23,6 +24,10 @@ struct ExpressionObject {
   ComputationCache* last;  // what computed it last
 };
 
+inline ExpressionObject* AsExpression(PyObject* object) {
+  return reinterpret_cast<ExpressionObject*>(object);
+}
+
 // Makes the type and adds it to the module.
 PyTypeObject* MakeExpressionType(PyObject* module);
 extern PyMethodDef expression_functions[];
@@ -30,6 +35,9 @@ extern PyMethodDef expression_functions[];
 inline bool IsExpression(const ModuleState* state, PyObject* object) {
   return Py_TYPE(object) == state->expression_type;
 }
+// The nodes of objects that must be expressions; `name` is the function that errors name.
+std::vector<expr::NodeRef> NodesFrom(const ModuleState* state, const char* name,
+                                     std::span<PyObject* const> objects);
 bool HasExpression(const ModuleState* state, std::span<PyObject* const> operands);
 
 // What an operation or reduction gives when an operand is an expression. `out` must not be given.

@@ -3,6 +3,8 @@
 #include <new>
 
 #include "bindings/array_object.h"
+#include "bindings/compiled.h"
+#include "bindings/compute.h"
 #include "bindings/create.h"
 #include "bindings/dtype_object.h"
 #include "bindings/expression.h"
@@ -94,11 +96,12 @@ int Execute(PyObject* module) {
   state->operation_type = MakeType(module, &operation_spec, true);
   state->array_type = MakeArrayType(module);
   state->expression_type = MakeExpressionType(module);
+  state->compiled_type = MakeType(module, &compiled_spec, true);
   AddDTypes(module, state);
   AddOperations(module, state);
   for (PyMethodDef* table :
        {create_functions, cast_functions, statistics_functions, group_functions, order_functions,
-        expression_functions, file_functions, system_functions, lifecycle_functions}) {
+        compute_functions, compiled_functions, expression_functions, file_functions, system_functions, lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
   AddPipeline(module, state);

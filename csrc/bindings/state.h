@@ -23,6 +23,7 @@ struct ModuleState {
   PyTypeObject* operation_type = nullptr;
   PyTypeObject* run_type = nullptr;
   PyTypeObject* expression_type = nullptr;
+  PyTypeObject* compiled_type = nullptr;
   PyObject* pipeline_error = nullptr;
   std::array<PyObject*, base::kNumKinds> dtypes{};  // native scalars, "sf.float32" and friends
   std::shared_ptr<capi::Hub> hub;
@@ -37,6 +38,7 @@ struct ModuleState {
                                   reinterpret_cast<PyObject**>(&operation_type),
                                   reinterpret_cast<PyObject**>(&run_type),
                                   reinterpret_cast<PyObject**>(&expression_type),
+                                  reinterpret_cast<PyObject**>(&compiled_type),
                                   &pipeline_error};
     for (PyObject** object : objects) {
       if (const int result = visit(*object); result != 0) return result;

@@ -147,7 +147,7 @@ class Computation::Builder {
         operand.domain != kNoValue || (value.axes == array::AllAxes(operand.shape.size()) &&
                                        !simd::IsPlace(value.node->reduction));
     if (is_flat) return work_.reductions.push_back(id);
-    if (operand.type == NodeType::kArray) return along_.push_back({id, true, operand.source});
+    if (operand.type == NodeType::kArray) return along_.push_back({id, true, operand.index});
     along_.push_back({id, false, BetweenFor(value.operands[0])});
   }
 
@@ -187,7 +187,8 @@ class Computation::Execution {
       : computation_(computation),
         graph_(computation.graph_),
         options_(options),
-        results_(graph_.values.size()) {
+        results_(graph_.reductions.size()) {
+    sources_.reserve(graph_.sources.size());
     for (const Source& source : graph_.sources) sources_.push_back(source.Find(columns));
   }
 
@@ -198,10 +199,8 @@ class Computation::Execution {
     for (const View& source : sources_) SPANFLOW_TRY(scope.Add(source));
     for (const View& place : places_) SPANFLOW_TRY(scope.Add(place));
     for (const std::unique_ptr<Stage>& stage : computation_.stages_) SPANFLOW_TRY(RunStage(*stage));
-    for (size_t i = 0; i < graph_.roots.size(); ++i) {
-      const ValueId id = graph_.roots[i];
-      if (graph_[id].type != NodeType::kReduce) continue;
-      SPANFLOW_TRY(array::Copy(results_[Index(id)], places_[i]));
+    for (const size_t i : reduced_) {
+      SPANFLOW_TRY(array::Copy(results_[graph_[graph_.roots[i]].index], places_[i]));
     }
     SPANFLOW_TRY(scope.Finish());
     return std::move(places_);
@@ -210,9 +209,21 @@ class Computation::Execution {
  private:
   // Memory for all results is there before any work begins.
   Status MakePlaces(Views outs) {
+    for (const ValueId id : graph_.reductions) {
+      const Value& value = graph_[id];
+      SPANFLOW_ASSIGN(results_[value.index], array::Empty(DType(value.kind), value.shape));
+    }
+    places_.reserve(graph_.roots.size());
     for (size_t i = 0; i < graph_.roots.size(); ++i) {
       const Value& value = graph_[graph_.roots[i]];
-      if (!outs.empty() && outs[i] != nullptr) {
+      const bool is_given = !outs.empty() && outs[i] != nullptr;
+      const bool is_reduced = value.type == NodeType::kReduce;
+      if (is_reduced && !is_given && IsFirst(i)) {
+        places_.push_back(results_[value.index]);
+        continue;
+      }
+      if (is_reduced) reduced_.push_back(i);
+      if (is_given) {
         places_.push_back(*outs[i]);
       } else if (value.domain != kNoValue) {
         places_.emplace_back();  // its size is not known yet
@@ -226,6 +237,12 @@ class Computation::Execution {
       between_.push_back(std::move(view));
     }
     return Status::Ok();
+  }
+
+  // Whether no root before this one is the same value.
+  bool IsFirst(size_t root) const {
+    const auto end = graph_.roots.begin() + static_cast<ptrdiff_t>(root);
+    return std::find(graph_.roots.begin(), end, graph_.roots[root]) == end;
   }
 
   // What an output would change before it has been read everywhere is copied. An output that is
@@ -250,10 +267,8 @@ class Computation::Execution {
     for (const Stage::Along& along : stage.along) {
       const Value& value = graph_[along.id];
       const View& array = along.is_source ? sources_[along.index] : between_[along.index];
-      SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
       SPANFLOW_TRY(array::Reduce(value.node->reduction, array, value.axes,
-                                 {.ddof = value.node->ddof}, result, options_));
-      results_[Index(along.id)] = std::move(result);
+                                 {.ddof = value.node->ddof}, results_[value.index], options_));
     }
     return Status::Ok();
   }
@@ -264,7 +279,7 @@ class Computation::Execution {
     for (const Input& input : program.inputs) {
       const Value& value = graph_[input.value];
       const bool is_source = value.type == NodeType::kArray;
-      inputs.push_back(is_source ? sources_[value.source].data : results_[Index(input.value)].data);
+      inputs.push_back(is_source ? sources_[value.index].data : results_[value.index].data);
     }
     for (const Output& output : program.outputs) {
       outputs.push_back((output.to.is_root ? places_ : between_)[output.to.index].data);
@@ -283,14 +298,11 @@ class Computation::Execution {
   Status FinishFold(const Fold& fold, ValueId id, const Folded& folded) {
     const Value& value = graph_[id];
     const simd::Reduction reduction = value.node->reduction;
-    SPANFLOW_ASSIGN(View result, array::Empty(DType(value.kind), value.shape));
     const simd::Accumulator& accumulator =
         folded.accumulators[fold.first + fold.kernels.PlaceOf(reduction)];
-    SPANFLOW_TRY(array::FinishAccumulators({&reduction, 1}, graph_[value.operands[0]].kind,
-                                           {&accumulator, 1}, folded.counts[fold.domain],
-                                           value.node->ddof, {&result, 1}));
-    results_[Index(id)] = std::move(result);
-    return Status::Ok();
+    return array::FinishAccumulators({&reduction, 1}, graph_[value.operands[0]].kind,
+                                     {&accumulator, 1}, folded.counts[fold.domain],
+                                     value.node->ddof, {&results_[value.index], 1});
   }
 
   // The pieces of a filtered value as one array.
@@ -317,9 +329,10 @@ class Computation::Execution {
   Computation& computation_;
   const Graph& graph_;
   const array::RunOptions& options_;
-  std::vector<View> sources_;  // as the graph numbers them
-  std::vector<View> results_;  // by value: what reductions gave
-  std::vector<View> places_;   // by root
+  std::vector<View> sources_;    // as the graph numbers them
+  std::vector<View> results_;    // as the graph numbers reductions
+  std::vector<View> places_;     // by root
+  std::vector<size_t> reduced_;  // roots whose places are not their results
   std::vector<View> between_;  // as the computation numbers them
 };
 

@@ -43,9 +43,10 @@ class Listing {
     }
     for (const Step& step : program_.steps) StepLine(step);
     for (const Fold& fold : program_.folds) {
+      const std::string what =
+          fold.chain.size != 0 ? ChainText(fold.chain) : PlaceText(fold.in);
       for (const ValueId id : fold.values) {
-        Line(NameOf(id), std::string(simd::InfoOf(graph_[id].node->reduction).name) + "(" +
-                             PlaceText(fold.in) + ")");
+        Line(NameOf(id), std::string(simd::InfoOf(graph_[id].node->reduction).name) + "(" + what + ")");
       }
     }
     for (size_t i = 0; i < program_.outputs.size(); ++i) {
@@ -57,9 +58,12 @@ class Listing {
       Line("out", "what is left in " + PlaceText(output.from));
     }
     text_ += "  reads " + Grouped(read) + " bytes, writes " + Grouped(written) +
-             (program_.filtered.empty() ? " bytes" : " bytes and what is left") + ", " +
-             std::to_string(program_.registers) + " registers of " +
-             Grouped(runner_.register_bytes()) + " bytes\n";
+             (program_.filtered.empty() ? " bytes" : " bytes and what is left");
+    if (program_.registers != 0) {
+      text_ += ", " + std::to_string(program_.registers) + " registers of " +
+               Grouped(runner_.register_bytes()) + " bytes";
+    }
+    text_ += "\n";
     return text_;
   }
 
@@ -92,6 +96,12 @@ class Listing {
     return text + ")";
   }
 
+  std::string ChainText(const Chain& chain) {
+    std::string text;
+    for (const Link& link : program_.LinksOf(chain)) text = CallText(link.op, link.in, text);
+    return text;
+  }
+
   void StepLine(const Step& step) {
     const Value& value = graph_[step.value];
     std::string what;
@@ -100,10 +110,7 @@ class Listing {
         what = CallText(value.node->op, step.in, "");
         break;
       case Step::Type::kChain:
-        for (size_t i = 0; i < step.links; ++i) {
-          const Link& link = program_.links[step.first_link + i];
-          what = CallText(link.op, link.in, what);
-        }
+        what = ChainText(step.chain);
         break;
       case Step::Type::kCast:
         what = "cast(" + PlaceText(step.in[0]) + ")";

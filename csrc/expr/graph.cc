@@ -120,7 +120,7 @@ class Resolver {
     value.type = NodeType::kArray;
     value.kind = layout.dtype.kind();
     value.shape = layout.shape;
-    value.source = graph_.sources.size();
+    value.index = graph_.sources.size();
     const std::byte* const data = source.array != nullptr ? source.array->data : nullptr;
     Key key{static_cast<uint64_t>(value.type), reinterpret_cast<uintptr_t>(data), source.column,
             static_cast<uint64_t>(value.kind), layout.dtype.swapped()};
@@ -335,7 +335,11 @@ class Resolver {
             value.axes.to_ullong(),
             node.keepdims,
             Bits(node.ddof)};
-    return Intern(std::move(key), std::move(value));
+    value.index = graph_.reductions.size();
+    const size_t count = graph_.values.size();
+    const ValueId id = Intern(std::move(key), std::move(value));
+    if (graph_.values.size() != count) graph_.reductions.push_back(id);
+    return id;
   }
 
   std::span<const NodeRef> roots_;

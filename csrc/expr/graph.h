@@ -49,7 +49,7 @@ struct Value {
   bool is_mixed = false;             // kOp: compares int64 with uint64 (simd/kernels.h)
   base::Dims shape;                  // of a filtered value: of what it was filtered from
   ValueId domain = kNoValue;         // the mask that filtered it; none: all elements
-  size_t source = 0;                 // kArray: into Graph::sources
+  size_t index = 0;                  // kArray: into Graph::sources; kReduce: into reductions
   std::array<std::byte, 16> item{};  // kNumber: one element
   array::AxisSet axes;               // kReduce
   // A reduction ends a pass over its operand; what is made of its result belongs to a later pass.
@@ -60,6 +60,7 @@ struct Graph {
   std::vector<Value> values;  // operands come before what is made of them
   std::vector<ValueId> roots;
   std::vector<Source> sources;
+  std::vector<ValueId> reductions;
 
   const Value& operator[](ValueId id) const { return values[static_cast<size_t>(id)]; }
 };

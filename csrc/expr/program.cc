@@ -27,7 +27,6 @@ class Builder {
     AddOutputs();
     AddSteps();
     JoinSteps();
-    FindWholeNumbers();
     for (Output& output : program_.outputs) {
       if (!output.is_direct) output.from = place_[Index(Named(output.value))];
     }
@@ -37,6 +36,8 @@ class Builder {
       program_.filtered.push_back(
           {id, ComputeKind(value.kind), place_[Index(Named(id))], DomainOf(value.domain)});
     }
+    for (Fold& fold : program_.folds) JoinFold(&fold);
+    FindWholeNumbers();
     CompactRegisters();
     return std::move(program_);
   }
@@ -98,7 +99,7 @@ class Builder {
   void AddLeaves() {
     ForEachNeeded([&](ValueId id, const Value& value) {
       if (value.type == NodeType::kArray) {
-        program_.inputs.push_back({id, graph_.sources[value.source].layout});
+        program_.inputs.push_back({id, graph_.sources[value.index].layout});
       } else if (value.type == NodeType::kReduce) {
         const base::DType dtype(value.kind);
         program_.inputs.push_back(
@@ -249,10 +250,10 @@ class Builder {
   }
 
   bool MayBeLink(const Step& step) const {
-    if (step.type == Step::Type::kChain) return step.links < simd::kMaxLinks;
+    if (step.type == Step::Type::kChain) return step.chain.size < simd::kMaxLinks;
     if (step.type != Step::Type::kOp) return false;
     const Value& value = graph_[step.value];
-    return simd::IsChainable(value.node->op) && simd::FindChain(value.compute) != nullptr;
+    return simd::IsChainable(value.node->op) && simd::FindChain(value.compute).run != nullptr;
   }
 
   bool Joins(const Step& before, const Step& step) const {
@@ -266,26 +267,75 @@ class Builder {
   }
 
   void Join(const Step& step, Step* chain) {
-    if (chain->type == Step::Type::kOp) {
-      chain->type = Step::Type::kChain;
-      chain->chain = simd::FindChain(graph_[chain->value].compute);
-      chain->first_link = static_cast<uint32_t>(program_.links.size());
-      AddLink(*chain, chain);
-    }
-    Link& link = AddLink(step, chain);
+    MakeChain(chain);
+    Link& link = AddLink(step, &chain->chain);
     std::ranges::replace(link.in, chain->out, Link::kRunning);
     chain->out = step.out;
     chain->value = step.value;
   }
 
-  Link& AddLink(const Step& step, Step* chain) {
-    ++chain->links;
+  // A step that may be a link as a chain of one.
+  void MakeChain(Step* step) {
+    if (step->type == Step::Type::kChain) return;
+    step->type = Step::Type::kChain;
+    step->chain = {simd::FindChain(graph_[step->value].compute),
+                   static_cast<uint32_t>(program_.links.size())};
+    AddLink(*step, &step->chain);
+  }
+
+  Link& AddLink(const Step& step, Chain* chain) {
+    ++chain->size;
     const simd::Op op = graph_[step.value].node->op;
     Link& link = program_.links.emplace_back();
     link.op = op;
     std::ranges::fill(link.in, Link::kRunning);
     std::copy_n(step.in.begin(), simd::InfoOf(op).arity, link.in.begin());
     return link;
+  }
+
+  // The sum of what only one step makes and nothing else reads: that step gives it to the sum
+  // instead of writing it.
+  void JoinFold(Fold* fold) {
+    const auto made = FindSummand(*fold);
+    if (made == program_.steps.end()) return;
+    MakeChain(&*made);
+    fold->chain = made->chain;
+    fold->in = Link::kRunning;
+    program_.steps.erase(made);
+  }
+
+  std::vector<Step>::iterator FindSummand(const Fold& fold) {
+    std::vector<Step>& steps = program_.steps;
+    const auto found = std::find_if(steps.rbegin(), steps.rend(),
+                                    [&](const Step& step) { return step.out == fold.in; });
+    if (found == steps.rend() || !IsSum(fold) || IsStored(fold.in)) return steps.end();
+    const auto made = std::prev(found.base());
+    // It is run after all steps.
+    const bool is_apart = std::all_of(std::next(made), steps.end(), [&](const Step& later) {
+      return !Reads(later, fold.in) && !Reads(*made, later.out);
+    });
+    const bool is_link = made->type == Step::Type::kChain || MayBeLink(*made);
+    return is_apart && is_link && made->domain == fold.domain ? made : steps.end();
+  }
+
+  bool IsSum(const Fold& fold) const {
+    return std::ranges::all_of(fold.values, [this](ValueId id) {
+      const simd::Reduction reduction = graph_[id].node->reduction;
+      return reduction == simd::Reduction::kSum || reduction == simd::Reduction::kMean;
+    });
+  }
+
+  bool IsStored(Place place) const {
+    return place < program_.register_place(0) ||
+           std::ranges::count(program_.outputs, place, &Output::from) != 0 ||
+           std::ranges::count(program_.filtered, place, &FilteredOutput::from) != 0;
+  }
+
+  bool Reads(const Step& step, Place place) const {
+    if (step.type != Step::Type::kChain) return std::ranges::count(step.in, place) != 0;
+    return std::ranges::any_of(program_.LinksOf(step.chain), [place](const Link& link) {
+      return std::ranges::count(link.in, place) != 0;
+    });
   }
 
   // Everything but a chain reads numbers block by block.
@@ -314,11 +364,9 @@ class Builder {
     for (Step& step : program_.steps) {
       if (step.type != Step::Type::kChain)
         std::ranges::for_each(step.in, [&](Place& p) { move(&p); });
-      for (size_t i = 0; i < step.links; ++i) {
-        std::ranges::for_each(program_.links[step.first_link + i].in, [&](Place& p) { move(&p); });
-      }
       move(&step.out);
     }
+    for (Link& link : program_.links) std::ranges::for_each(link.in, [&](Place& p) { move(&p); });
     for (Fold& fold : program_.folds) move(&fold.in);
     for (Output& output : program_.outputs) move(&output.from);
     for (FilteredOutput& output : program_.filtered) move(&output.from);
@@ -335,7 +383,7 @@ class Builder {
       const Value& value = graph_[operand];
       array::SharedKernels kernels(kinds, ComputeKind(value.kind));
       const size_t count = kernels.size();
-      program_.folds.push_back({place_[Index(operand)], DomainOf(value.domain), std::move(kernels),
+      program_.folds.push_back({place_[Index(operand)], {}, DomainOf(value.domain), std::move(kernels),
                                 program_.accumulators, std::move(values)});
       program_.accumulators += count;
     }

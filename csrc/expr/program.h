@@ -20,14 +20,19 @@ namespace spanflow::expr {
 // The index of a place: inputs first, then numbers, outputs and registers.
 using Place = uint32_t;
 
+// Links [first, first + size) of a program.
+struct Chain {
+  simd::ChainKernel kernel;
+  uint32_t first = 0;
+  uint32_t size = 0;
+};
+
 struct Step {
   enum class Type : uint8_t { kOp, kCast, kCompress, kChain };
   Type type;
   simd::ElementwiseFn run = nullptr;  // kOp
-  simd::ChainFn chain = nullptr;      // kChain: of links [first_link, first_link + links)
-  uint32_t first_link = 0;
-  uint32_t links = 0;
-  simd::CastFn cast = nullptr;  // kCast
+  Chain chain;                        // kChain
+  simd::CastFn cast = nullptr;        // kCast
   int64_t itemsize = 0;         // kCompress
   std::array<Place, 3> in{};
   Place out = 0;
@@ -44,9 +49,10 @@ struct Link {
   std::array<Place, 3> in{};  // kRunning too where there is no such operand
 };
 
-// Reductions of one value.
+// Reductions of one value: of what lies in a place, or of what a chain gives.
 struct Fold {
   Place in = 0;
+  Chain chain;  // not empty: its results are summed, and written nowhere
   uint32_t domain = 0;
   array::SharedKernels kernels;
   size_t first = 0;             // accumulator
@@ -94,7 +100,7 @@ struct Program {
   std::vector<Input> inputs;
   std::vector<NumberInput> numbers;
   std::vector<Step> steps;
-  std::vector<Link> links;  // of the steps that are chains
+  std::vector<Link> links;  // of all chains
   std::vector<Fold> folds;
   std::vector<Output> outputs;
   std::vector<FilteredOutput> filtered;
@@ -107,6 +113,9 @@ struct Program {
   Place number_place(size_t i) const { return static_cast<Place>(inputs.size() + i); }
   Place output_place(size_t i) const { return number_place(numbers.size() + i); }
   Place register_place(size_t i) const { return output_place(outputs.size() + i); }
+  std::span<const Link> LinksOf(const Chain& chain) const {
+    return std::span(links).subspan(chain.first, chain.size);
+  }
   size_t places() const { return register_place(registers); }
 };
 

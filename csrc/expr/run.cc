@@ -167,10 +167,7 @@ class Worker {
     // While this block is worked on in L1, memory would have nothing to do.
     for (const Loader& loader : loaders_) loader.Prefetch(n);
     for (const Step& step : program_.steps) RunStep(step);
-    for (const Fold& fold : program_.folds) {
-      array::UpdateAll(fold.kernels.All(), sink.accumulators + fold.first, places_[fold.in],
-                       counts_[fold.domain]);
-    }
+    for (const Fold& fold : program_.folds) RunFold(fold, sink.accumulators + fold.first);
     for (size_t i = 0; i < program_.filtered.size(); ++i)
       Collect(program_.filtered[i], sink.pieces[i]);
     for (size_t i = 0; i < storers_.size(); ++i) {
@@ -207,7 +204,7 @@ class Worker {
         return step.run(in, out, n);
       }
       case Step::Type::kChain:
-        return RunChain(step, out, n);
+        return WithLinks(step.chain, [&](auto links) { step.chain.kernel.run(links, out, n); });
       case Step::Type::kCast:
         return step.cast(places_[step.in[0]], out, n);
       case Step::Type::kCompress:
@@ -217,17 +214,27 @@ class Worker {
     }
   }
 
-  void RunChain(const Step& step, std::byte* out, size_t n) {
+  void RunFold(const Fold& fold, Accumulator* accumulators) {
+    const size_t n = counts_[fold.domain];
+    if (fold.chain.size == 0) {
+      return array::UpdateAll(fold.kernels.All(), accumulators, places_[fold.in], n);
+    }
+    WithLinks(fold.chain, [&](auto links) { fold.chain.kernel.sum(links, n, accumulators); });
+  }
+
+  template <class Use>
+  void WithLinks(const Chain& chain, const Use& use) {
     std::array<simd::ChainLink, simd::kMaxLinks> links;
-    for (size_t i = 0; i < step.links; ++i) {
-      const Link& link = program_.links[step.first_link + i];
-      links[i].op = link.op;
-      for (size_t k = 0; k < link.in.size(); ++k) {
-        if (link.in[k] == Link::kRunning) continue;
-        links[i].in[k] = {places_[link.in[k]], program_.is_number(link.in[k])};
+    size_t size = 0;
+    for (const Link& from : program_.LinksOf(chain)) {
+      simd::ChainLink& link = links[size++];
+      link.op = from.op;
+      for (size_t k = 0; k < from.in.size(); ++k) {
+        if (from.in[k] == Link::kRunning) continue;
+        link.in[k] = {places_[from.in[k]], program_.is_number(from.in[k])};
       }
     }
-    step.chain(std::span(links).first(step.links), out, n);
+    use(std::span<const simd::ChainLink>(links).first(size));
   }
 
   const Runner& runner_;

@@ -140,37 +140,53 @@ struct Fma {
   }
 };
 
-// a where it is NaN or the better one, else b; b is also taken when b is NaN. Where the instruction
-// takes its second operand whenever one of the two is NaN, only the first has to be looked at.
+// The smaller or larger of two, a where they are equal, of which b is no NaN; NaN where a is NaN.
+// The instruction takes its second operand where the two are equal or one of them is NaN.
 #define SPANFLOW_MIN_TAKES_SECOND (HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR)
 
-struct Minimum {
+struct MinimumBounded {
   template <class D, class V>
   HWY_INLINE V operator()(D, V a, V b) const {
-    if constexpr (!hwy::IsFloat<LaneOf<D>>()) {
-      return hn::Min(a, b);
-    } else if constexpr (SPANFLOW_MIN_TAKES_SECOND) {
-      return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+    if constexpr (SPANFLOW_MIN_TAKES_SECOND) return hn::Min(b, a);
+    return hn::IfThenElse(hn::Lt(b, a), b, a);
+  }
+};
+
+struct MaximumBounded {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V a, V b) const {
+    if constexpr (SPANFLOW_MIN_TAKES_SECOND) return hn::Max(b, a);
+    return hn::IfThenElse(hn::Gt(b, a), b, a);
+  }
+};
+
+#undef SPANFLOW_MIN_TAKES_SECOND
+
+// A functor with a member type Bounded has that as its shorter form for floats where all operands
+// but the first are no NaN.
+struct Minimum {
+  using Bounded = MinimumBounded;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::IfThenElse(hn::IsNaN(b), b, Bounded()(d, a, b));
     } else {
-      return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::IsNaN(a)), a, b);
+      return hn::Min(a, b);
     }
   }
 };
 
 struct Maximum {
+  using Bounded = MaximumBounded;
   template <class D, class V>
-  HWY_INLINE V operator()(D, V a, V b) const {
-    if constexpr (!hwy::IsFloat<LaneOf<D>>()) {
-      return hn::Max(a, b);
-    } else if constexpr (SPANFLOW_MIN_TAKES_SECOND) {
-      return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
+  HWY_INLINE V operator()(D d, V a, V b) const {
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return hn::IfThenElse(hn::IsNaN(b), b, Bounded()(d, a, b));
     } else {
-      return hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b);
+      return hn::Max(a, b);
     }
   }
 };
-
-#undef SPANFLOW_MIN_TAKES_SECOND
 
 // As Minimum and Maximum, but a NaN is taken only where both are NaN.
 struct Fmin {
@@ -195,7 +211,15 @@ struct Fmax {
   }
 };
 
+struct ClipBounded {
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x, V lower, V upper) const {
+    return MinimumBounded()(d, MaximumBounded()(d, x, lower), upper);
+  }
+};
+
 struct Clip {
+  using Bounded = ClipBounded;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x, V lower, V upper) const {
     return Minimum()(d, Maximum()(d, x, lower), upper);
@@ -233,7 +257,11 @@ struct Absolute {
 struct Relu {
   template <class D, class V>
   HWY_INLINE V operator()(D d, V a) const {
-    return Maximum()(d, a, hn::Zero(d));
+    if constexpr (hwy::IsFloat<LaneOf<D>>()) {
+      return MaximumBounded()(d, a, hn::Zero(d));
+    } else {
+      return Maximum()(d, a, hn::Zero(d));
+    }
   }
 };
 

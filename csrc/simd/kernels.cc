@@ -115,8 +115,8 @@ ScanKernel FindScan(Scan scan, base::Kind compute_kind) {
   return CurrentTables().scans[static_cast<size_t>(scan)][Index(compute_kind)];
 }
 
-ChainFn FindChain(base::Kind compute_kind) {
-  if (!base::IsNumeric(compute_kind)) return nullptr;
+ChainKernel FindChain(base::Kind compute_kind) {
+  if (!base::IsNumeric(compute_kind)) return {};
   return CurrentTables().chains[Index(compute_kind)];
 }
 

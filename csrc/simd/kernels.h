@@ -42,8 +42,13 @@ struct ChainLink {
   std::array<ChainOperand, 3> in{};  // of an operation of three, only the first is a result
 };
 inline constexpr size_t kMaxLinks = 8;
-using ChainFn = void (*)(std::span<const ChainLink> links, void* out, size_t n);
-ChainFn FindChain(base::Kind compute_kind);  // null but for float32 and float64
+struct Accumulator;
+struct ChainKernel {
+  void (*run)(std::span<const ChainLink> links, void* out, size_t n) = nullptr;
+  // Adds the results to an accumulator of Sum and writes none, with the bits that Sum gives.
+  void (*sum)(std::span<const ChainLink> links, size_t n, Accumulator* acc) = nullptr;
+};
+ChainKernel FindChain(base::Kind compute_kind);  // null but for float32 and float64
 
 // The exact comparison of a signed integer with a uint64, in either order, whose common kind
 // (float64) would lose bits, and the kinds that its operands are loaded as. `run` is null for

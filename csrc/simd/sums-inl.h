@@ -50,14 +50,13 @@ constexpr size_t Ahead(size_t left) {
 
 #if HWY_TARGET == HWY_SCALAR
 
-template <bool kComplex, class T>
-HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes, size_t) {
-  T sums[8] = {T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0), T(-0.0)};
-  size_t i = 0;
-  for (; i + 8 <= lanes; i += 8) {
-    for (size_t k = 0; k < 8; ++k) sums[k] += LoadOne<T>(in + (i + k) * sizeof(T));
-  }
-  for (size_t k = 0; i + k < lanes; ++k) sums[k] += LoadOne<T>(in + (i + k) * sizeof(T));
+template <bool kComplex, class D, class V = hn::Vec<D>>
+HWY_INLINE PartSums<LaneOf<D>> FinishSums(D, const std::byte* rest, size_t lanes, V s0, V s1, V s2,
+                                          V s3, V s4, V s5, V s6, V s7) {
+  using T = LaneOf<D>;
+  T sums[8] = {hn::GetLane(s0), hn::GetLane(s1), hn::GetLane(s2), hn::GetLane(s3),
+               hn::GetLane(s4), hn::GetLane(s5), hn::GetLane(s6), hn::GetLane(s7)};
+  for (size_t k = 0; k < lanes; ++k) sums[k] += LoadOne<T>(rest + k * sizeof(T));
   const T even = (sums[0] + sums[4]) + (sums[2] + sums[6]);
   const T odd = (sums[1] + sums[5]) + (sums[3] + sums[7]);
   if constexpr (kComplex) return {even, odd};
@@ -74,6 +73,22 @@ HWY_INLINE PartSums<LaneOf<D> > SumParts(D d, hn::Vec<D> v) {
           hn::GetLane(hn::SumOfLanes(d, hn::OddEven(v, none)))};
 }
 
+// Of eight sums and of the rest, fewer lanes than eight vectors have.
+template <bool kComplex, class D, class V = hn::Vec<D>>
+HWY_INLINE PartSums<LaneOf<D>> FinishSums(D d, const std::byte* rest, size_t lanes, V s0, V s1,
+                                          V s2, V s3, V s4, V s5, V s6, V s7) {
+  constexpr size_t kLanes = hn::MaxLanes(D());
+  for (; lanes >= kLanes; lanes -= kLanes, rest += kLanes * sizeof(LaneOf<D>)) {
+    s0 = hn::Add(s0, Load(d, rest));
+  }
+  if (lanes != 0) s1 = hn::Add(s1, LoadPadded(d, rest, lanes, hn::Set(d, LaneOf<D>(-0.0))));
+  const auto low = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
+  const auto high = hn::Add(hn::Add(s4, s5), hn::Add(s6, s7));
+  return SumParts<kComplex>(d, hn::Add(low, high));
+}
+
+#endif
+
 template <size_t kBytes>
 HWY_INLINE void PrefetchLines(const std::byte* from) {
   for (size_t line = 0; line < kBytes; line += 64) hwy::Prefetch(from + line);
@@ -87,8 +102,7 @@ HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes, size_t ahea
   constexpr size_t kStep = kLanes * sizeof(T);
   const auto none = hn::Set(d, T(-0.0));
   auto s0 = none, s1 = none, s2 = none, s3 = none, s4 = none, s5 = none, s6 = none, s7 = none;
-  size_t left = lanes;
-  for (; left >= 8 * kLanes; left -= 8 * kLanes, in += 8 * kStep) {
+  for (; lanes >= 8 * kLanes; lanes -= 8 * kLanes, in += 8 * kStep) {
     PrefetchLines<8 * kStep>(in + ahead);
     s0 = hn::Add(s0, Load(d, in));
     s1 = hn::Add(s1, Load(d, in + kStep));
@@ -99,14 +113,8 @@ HWY_NOINLINE PartSums<T> SumBlock(const std::byte* in, size_t lanes, size_t ahea
     s6 = hn::Add(s6, Load(d, in + 6 * kStep));
     s7 = hn::Add(s7, Load(d, in + 7 * kStep));
   }
-  for (; left >= kLanes; left -= kLanes, in += kStep) s0 = hn::Add(s0, Load(d, in));
-  if (left != 0) s1 = hn::Add(s1, LoadPadded(d, in, left, none));
-  const auto low = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-  const auto high = hn::Add(hn::Add(s4, s5), hn::Add(s6, s7));
-  return SumParts<kComplex>(d, hn::Add(low, high));
+  return FinishSums<kComplex>(d, in, lanes, s0, s1, s2, s3, s4, s5, s6, s7);
 }
-
-#endif
 
 // Calls use(doubles, count) for one piece of a run of T after the other.
 template <class T, class Use>

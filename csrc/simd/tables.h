@@ -16,7 +16,7 @@ struct Tables {
   const char* target_name = "";
   ElementwiseKernel ops[kNumOps][base::kNumKinds];
   ElementwiseFn mixed_compares[kNumOps][2] = {};  // [1]: the unsigned operand is the first
-  ChainFn chains[base::kNumKinds] = {};
+  ChainKernel chains[base::kNumKinds];
   CastFn casts[base::kNumKinds][base::kNumKinds] = {};
   CastFn saturating_casts[base::kNumKinds][base::kNumKinds] = {};  // null: the plain one
   ElementwiseKernel affine[base::kNumKinds][2];                    // to f32, to f64

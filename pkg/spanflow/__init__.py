@@ -13,7 +13,7 @@ import os as _os
 from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
 from spanflow._core import __version__, bool_  # noqa: F401
-from spanflow._expression import compile, compute, evaluate  # noqa: F401
+from spanflow._expression import compute, evaluate  # noqa: F401
 from spanflow._group import GroupBy, group_by  # noqa: F401
 from spanflow._order import (  # noqa: F401
     argwhere,

@@ -8,7 +8,6 @@ from spanflow import simd as simd
 from spanflow._core import *
 from spanflow._core import Operation
 from spanflow._core import __version__ as __version__
-from spanflow._expression import compile as compile
 from spanflow._expression import compute as compute
 from spanflow._expression import evaluate as evaluate
 from spanflow._group import GroupBy as GroupBy
@@ -45,6 +44,7 @@ from spanflow._windows import roll as roll
 
 __all__ = [
     "Array",
+    "Compiled",
     "Expression",
     "GroupBy",
     "Operation",

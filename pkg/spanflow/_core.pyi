@@ -453,6 +453,18 @@ class Operation:
     def __reduce__(self) -> str: ...
 
 @final
+class Compiled:
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    def __call__(
+        self,
+        *arrays: Any,
+        out: Any = None,
+        threads: int | None = None,
+        **named: Any,
+    ) -> Any: ...
+
+@final
 class Expression:
     __hash__: None  # type: ignore[assignment]
     __array_ufunc__: ClassVar[None]
@@ -940,6 +952,9 @@ def memory_stats() -> dict[str, int]: ...
 def trim_memory() -> None: ...
 def _close_hub() -> None: ...
 def _forget_other_threads() -> None: ...
+def compile(
+    expressions: Expression | Iterable[Expression] | Mapping[Any, Expression], /
+) -> Compiled: ...
 def _compute(
     expressions: Iterable[Expression],
     outs: Iterable[Any] | None = None,

@@ -1,11 +1,11 @@
-"""Expressions: several results in one pass, compiled functions of columns, and formulas as text."""
+"""Expressions: several results in one pass, and formulas as text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spanflow._core import Expression, _compute, lazy
+from spanflow._core import _compute, lazy
 
 
 def compute(
@@ -33,70 +33,6 @@ def compute(
             )
         )
     return _compute(expressions, out, columns, threads)
-
-
-class Compiled:
-    """A function of columns: what `compile` returns."""
-
-    __slots__ = ("_expressions", "_names", "columns")
-
-    def __init__(self, expressions: Any):
-        self._names = tuple(expressions) if isinstance(expressions, dict) else None
-        if isinstance(expressions, dict):
-            expressions = tuple(expressions.values())
-        is_one = isinstance(expressions, Expression)
-        self._expressions = expressions if is_one else tuple(expressions)
-        each = (expressions,) if is_one else self._expressions
-        for expression in each:
-            if not isinstance(expression, Expression):
-                raise TypeError(
-                    f"compile() takes expressions (see lazy() and col()), "
-                    f"got {type(expression).__name__}"
-                )
-        self.columns = tuple(dict.fromkeys(name for e in each for name in e.columns))
-
-    def __call__(self, *arrays: Any, out: Any = None, threads: int | None = None, **named: Any):
-        """The results for these columns: arrays by position or by name, or one record array."""
-        columns = self._bind(arrays, named)
-        if isinstance(self._expressions, Expression):
-            return self._expressions.compute(out, columns=columns, threads=threads)
-        results = _compute(self._expressions, out, columns, threads)
-        return results if self._names is None else dict(zip(self._names, results, strict=True))
-
-    def _bind(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-        if len(arrays) == 1 and not named and _fields(arrays[0]).issuperset(self.columns):
-            return {name: arrays[0][name] for name in self.columns} if self.columns else {}
-        if len(arrays) > len(self.columns):
-            raise TypeError(
-                f"this expression has {len(self.columns)} columns {self.columns}, "
-                f"{len(arrays)} arrays were given"
-            )
-        columns = dict(zip(self.columns, arrays, strict=False))
-        for name, array in named.items():
-            if name in columns:
-                raise TypeError(f"column {name!r} is given twice")
-            if name not in self.columns:
-                raise TypeError(f"there is no column {name!r}; there are {self.columns}")
-            columns[name] = array
-        return columns
-
-    def __repr__(self) -> str:
-        return f"<spanflow compiled expression of {', '.join(self.columns) or 'no columns'}>"
-
-
-def _fields(array: Any) -> set[str]:
-    """The names of a record array's fields; none for anything else."""
-    return set(getattr(getattr(array, "dtype", None), "names", None) or ())
-
-
-def compile(expressions: Any) -> Compiled:
-    """A function that computes an expression, a sequence or a dict of them for given columns.
-
-    Its arguments are the columns, by position in the order of their first use (`.columns`), by
-    name, or as one record array with fields of these names. It returns one result, a tuple, or a
-    dict, as `compute` does. It may be called by any number of threads.
-    """
-    return Compiled(expressions)
 
 
 def evaluate(

@@ -321,6 +321,9 @@ def test_functions_of_columns():
         f(t)
     with pytest.raises(TypeError, match="takes expressions"):
         sf.compile([t])
+    with pytest.raises(TypeError, match="0 columns"):
+        sf.compile(sf.lazy(t) + 1)(t)
+    assert gc.is_tracked(f) and f in gc.get_referrers(gc.get_referents(f)[1])
 
 
 def test_a_function_takes_other_layouts_the_next_time():
@@ -356,6 +359,54 @@ def test_functions_of_several_expressions():
     named = sf.compile({"lo": x.min(), "hi": x.max()})
     assert named(np.arange(5)) == {"lo": 0, "hi": 4}
     assert named(x=[7.0, 3.0]) == {"lo": 3.0, "hi": 7.0}
+    lo, hi = np.zeros(()), sf.zeros(())
+    assert both(np.arange(5), out=(None, hi)) == (0, hi) and hi.item() == 4
+    assert both(np.arange(5), out=[lo, hi])[0] is lo
+    with pytest.raises(ValueError, match="1 outputs were given for 2 expressions"):
+        both(np.arange(5), out=(hi,))
+    same_twice = sf.compile([x.sum(keepdims=True)] * 2)(np.arange(5.0))
+    assert same_twice[0].address != same_twice[1].address
+    assert [r.tolist() for r in same_twice] == [[10.0], [10.0]]
+    assert sf.compile([])() == () and sf.compile({})() == {}
+
+
+def test_sums_of_what_is_not_written():
+    """A chain that ends in a sum, alone or beside others that read the same or write over it."""
+    rng = np.random.default_rng(5)
+    for n in (1, 7, 1000, 4096, 70_001, 300_000):
+        a, b = rng.normal(size=(2, n)).astype("f4")
+        x, y = sf.lazy(a), sf.lazy(b)
+        e = sf.clip((x - 0.5) * y, -1, 1)
+        value = e.compute()
+        eager = sf.sum(value), sf.mean(value)
+        assert (e.sum().compute(), e.mean().compute()) == eager
+        for threads in (1, 2, 3):
+            assert sf.compute(e.sum(), e.mean(), threads=threads) == eager
+        total, product, most, out = sf.compute(e.sum(), (x * y).sum(), e.max(), e + 1)
+        assert (total, most) == (eager[0], sf.max(value))
+        assert product == sf.sum(sf.multiply(a, b))
+        same(out, np.asarray(value) + np.float32(1))
+        first, second = sf.compute((x + y).sum(), ((x - y) * (x + 1)).mean())
+        assert first == sf.sum(sf.add(a, b))
+        assert second == sf.mean(sf.multiply(sf.subtract(a, b), sf.add(a, 1)))
+        kept = e[x > 0]
+        some, everything = sf.compute(kept.sum(), e.sum())
+        assert everything == eager[0]
+        assert some == pytest.approx(sf.sum(kept.compute()), rel=1e-5, abs=1e-4)
+
+
+def test_sums_of_chains_keep_to_the_rules_of_sums():
+    large = sf.lazy(np.full(10_000, 3e38, "f4"))
+    assert (large * 1 - 2.9e38).sum().compute() == sf.sum((large * 1 - 2.9e38).compute())
+    assert (large + 0).mean().compute() == np.float32(3e38)
+    assert (large + 0).sum().compute() == float("inf")
+    nan = np.ones(9000, "f4")
+    nan[8000] = np.nan
+    assert np.isnan((sf.lazy(nan) * 2).sum().compute())
+    assert np.isnan(sf.clip(sf.lazy(nan), 0, 1).sum().compute())
+    assert np.isnan(sf.clip(sf.lazy(np.ones(50, "f4")) + 1, np.nan, 5).sum().compute())
+    assert sf.lazy(np.ones(0, "f4")).__add__(1).sum().compute() == 0
+    assert str((sf.lazy(np.full(4, -0.0)) * 1).sum().compute()) == "-0.0"
 
 
 # ---- formulas ----
@@ -541,8 +592,15 @@ def test_explain(a, capsys):
         "pass 1 of 1",
         "over (70, 1000) in blocks of",
         "in0 = float32(70, 1000)",
-        "r0 = clip(multiply(subtract(in0, 0.5), 3.46), -1, 1)  float32",
-        "sum(r0)",
+        " = sum(clip(multiply(subtract(in0, 0.5), 3.46), -1, 1))\n",
+        "reads 280,000 bytes, writes 0 bytes\n",
+    ]:
+        assert line in text
+    (x * 2 + 1).max().explain()
+    text = capsys.readouterr().out
+    for line in [
+        "r0 = add(multiply(in0, 2), 1)  float32",
+        "max(r0)",
         "reads 280,000 bytes, writes 0 bytes, 1 registers of",
     ]:
         assert line in text

@@ -94,15 +94,33 @@ void ExpectSame(const std::vector<T>& expected, const std::byte* got, size_t n) 
   }
 }
 
+// The sum of a chain is that of its results, to the bit.
+template <Kind kKind>
+void ExpectSameSum(std::span<const ChainLink> links, const std::vector<Lane<kKind>>& results) {
+  const ReductionKernel sum = FindReduction(Reduction::kSum, kKind);
+  Accumulator whole, chained;
+  for (Accumulator* acc : {&whole, &chained}) sum.init(acc);
+  sum.update(&whole, results.data(), results.size());
+  FindChain(kKind).sum(links, results.size(), &chained);
+  Lane<kKind> expected, found;
+  sum.finish(&whole, 0, &expected);
+  sum.finish(&chained, 0, &found);
+  ASSERT_TRUE(SameValue(found, expected)) << found << " for " << expected;
+  if (found == 0) {
+    ASSERT_EQ(std::signbit(found), std::signbit(expected));
+  }
+}
+
 template <Kind kKind>
 void TryChains() {
   using T = Lane<kKind>;
-  const ChainFn run = FindChain(kKind);
-  ASSERT_NE(run, nullptr);
+  const ChainKernel kernel = FindChain(kKind);
+  ASSERT_NE(kernel.run, nullptr);
   Engine engine(17);
   std::vector<size_t> lengths;
   for (size_t n = 1; n <= 2 * kTile + 3; n += n < 40 ? 1 : 13) lengths.push_back(n);
   lengths.push_back(1024);
+  lengths.push_back(5 * kTile * 16 + 77);  // several blocks of a sum
   for (const size_t n : lengths) {
     for (size_t links = 1; links <= kMaxLinks; ++links) {
       const bool at_end = engine() % 2 == 0;
@@ -110,11 +128,12 @@ void TryChains() {
       const std::vector<T> expected = chain.Expected();
       GuardedBytes memory(n * sizeof(T));
       std::byte* const out = at_end ? memory.Before(n * sizeof(T)) : memory.Start();
-      run(chain.links(), out, n);
+      kernel.run(chain.links(), out, n);
       ExpectSame(expected, out, n);
+      ExpectSameSum<kKind>(chain.links(), expected);
       // In place.
       auto* const in_place = const_cast<std::byte*>(chain.first_operand());
-      run(chain.links(), in_place, n);
+      kernel.run(chain.links(), in_place, n);
       ExpectSame(expected, in_place, n);
     }
   }
@@ -127,7 +146,7 @@ TEST_P(ChainTest, Float64) { TryChains<Kind::kF64>(); }
 TEST_P(ChainTest, OtherKindsHaveNone) {
   for (int i = 0; i < base::kNumKinds; ++i) {
     const auto kind = static_cast<Kind>(i);
-    EXPECT_EQ(FindChain(kind) != nullptr, kind == Kind::kF32 || kind == Kind::kF64);
+    EXPECT_EQ(FindChain(kind).run != nullptr, kind == Kind::kF32 || kind == Kind::kF64);
   }
 }
 SPANFLOW_ON_EVERY_TARGET(ChainTest);
