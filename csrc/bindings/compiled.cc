@@ -108,9 +108,8 @@ Ref RecordsFrom(ModuleState* state, const Function& function, PyObject* object) 
   }
   Ref array = AsArrayObject(state, object, nullptr, nullptr);
   const base::DType& dtype = AsArray(array.get())->view.dtype();
-  const bool has_all = std::ranges::all_of(function.columns, [&](const std::string& name) {
-    return dtype.FindField(name) != nullptr;
-  });
+  const bool has_all = std::ranges::all_of(
+      function.columns, [&](const std::string& name) { return dtype.FindField(name) != nullptr; });
   return has_all ? std::move(array) : Ref();
 }
 
@@ -168,8 +167,8 @@ Ref Repr(PyObject* self) {
 Ref GetColumns(PyObject* self, void*) {
   std::vector<Ref> names;
   for (const std::string& name : AsCompiled(self)->function->columns) {
-    names.push_back(Check(
-        PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()))));
+    names.push_back(
+        Check(PyUnicode_FromStringAndSize(name.data(), static_cast<Py_ssize_t>(name.size()))));
   }
   return TupleOf(std::move(names));
 }
@@ -200,10 +199,9 @@ PyMemberDef members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(CompiledObject, vectorcall), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 
-PyGetSetDef getset[] = {
-    {"columns", reinterpret_cast<getter>(capi::Slot<&GetColumns>()), nullptr,
-     "The names of its columns, in the order of their first use.", nullptr},
-    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef getset[] = {{"columns", reinterpret_cast<getter>(capi::Slot<&GetColumns>()), nullptr,
+                         "The names of its columns, in the order of their first use.", nullptr},
+                        {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
                        {Py_tp_traverse, reinterpret_cast<void*>(&Traverse)},
@@ -221,8 +219,8 @@ Ref Compile(PyObject* module, PyObject* object) {
   const bool is_dict = PyDict_Check(object);
   Ref keys = is_dict ? capi::Items(object) : Ref();
   const Ref values = is_dict ? Check(PyDict_Values(object)) : Ref();
-  Ref expressions = is_one ? Check(PyTuple_Pack(1, object))
-                           : capi::Items(is_dict ? values.get() : object);
+  Ref expressions =
+      is_one ? Check(PyTuple_Pack(1, object)) : capi::Items(is_dict ? values.get() : object);
   auto function = std::make_unique<Function>();
   function->roots = NodesFrom(state, "compile", ItemsOf(expressions));
   for (const expr::NodeRef& root : function->roots) {
@@ -256,7 +254,8 @@ PyMethodDef compiled_functions[] = {
      "A function that computes an expression, a sequence or a dict of them for given columns.\n\n"
      "Its arguments are the columns, by position in the order of their first use (.columns), by\n"
      "name, or as one record array with fields of these names; and, by name, out and threads as\n"
-     "compute() takes them. It returns one result, a tuple, or a dict, as compute() does. It may be\n"
+     "compute() takes them. It returns one result, a tuple, or a dict, as compute() does. It may "
+     "be\n"
      "called by any number of threads.\n\n"
      "Raises TypeError for anything but expressions; a call raises TypeError for arguments that\n"
      "are no columns, and TypeError and ValueError as Expression.compute does."},

@@ -52,9 +52,9 @@ class Columns {
 Columns ColumnsFrom(ModuleState* state, PyObject* mapping);
 
 // What computes the roots for these columns: the cached one where it serves. `cache` may be null.
-std::shared_ptr<expr::Computation> ComputationFor(
-    std::span<const expr::NodeRef> roots, ComputationCache* cache, const Columns& columns,
-    std::span<const array::View* const> outs = {});
+std::shared_ptr<expr::Computation> ComputationFor(std::span<const expr::NodeRef> roots,
+                                                  ComputationCache* cache, const Columns& columns,
+                                                  std::span<const array::View* const> outs = {});
 
 // The result of each root. `outs` is empty or has an entry for each: an array, null or None.
 std::vector<capi::Ref> Compute(ModuleState* state, std::span<const expr::NodeRef> roots,

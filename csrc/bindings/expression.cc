@@ -196,8 +196,8 @@ Ref ComputeMethod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
   const ExpressionObject* expression = AsExpression(self);
   ModuleState* state = expression->state;
   const Columns named = ColumnsFrom(state, columns);
-  return std::move(Compute(state, {&expression->node, 1}, expression->last, named, {&out, 1},
-                           threads)[0]);
+  return std::move(
+      Compute(state, {&expression->node, 1}, expression->last, named, {&out, 1}, threads)[0]);
 }
 
 // ---- what an expression says of itself ----
@@ -205,8 +205,7 @@ Ref ComputeMethod(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
 Ref Explain(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   static constexpr capi::Signature<1> kSignature("explain", {"columns"}, 1, 0);
   const ExpressionObject* expression = AsExpression(self);
-  const Columns columns =
-      ColumnsFrom(expression->state, kSignature.Parse(args, nargs, kwnames)[0]);
+  const Columns columns = ColumnsFrom(expression->state, kSignature.Parse(args, nargs, kwnames)[0]);
   const std::string text =
       ComputationFor({&expression->node, 1}, expression->last, columns)->Explain();
   PyObject* out = PySys_GetObject("stdout");
@@ -220,6 +219,26 @@ Ref Explain(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* k
 Ref Repr(PyObject* self) {
   const std::string text = expr::ToString(*AsExpression(self)->node);
   return Check(PyUnicode_FromFormat("<spanflow expression %s>", text.c_str()));
+}
+
+// A list with (role, text, operands) of each part.
+Ref PartList(const expr::Node& root) {
+  const std::vector<expr::Part> parts = expr::PartsOf(root);
+  Ref list = Check(PyList_New(0));
+  for (const expr::Part& part : parts) {
+    std::vector<Ref> places;
+    for (const size_t place : part.operands) places.push_back(Check(PyLong_FromSize_t(place)));
+    const Ref operands = TupleOf(std::move(places));
+    const Ref entry = Check(Py_BuildValue("(ssO)", part.role, part.text.c_str(), operands.get()));
+    capi::CheckStatus(PyList_Append(list.get(), entry.get()));
+  }
+  return list;
+}
+
+Ref ReprHtml(PyObject* self, PyObject*) {
+  const Ref drawing = Check(PyImport_ImportModule("spanflow._drawing"));
+  const Ref parts = PartList(*AsExpression(self)->node);
+  return Check(PyObject_CallMethod(drawing.get(), "expression_html", "OO", self, parts.get()));
 }
 
 Ref GetColumns(PyObject* self, void*) {
@@ -307,6 +326,8 @@ PyMethodDef methods[] = {
      "Prints how it would be computed: the passes, their steps and registers, the elements of a\n"
      "block, the bytes read and written. in0, in1, … are what is read, r0, r1, … registers in the\n"
      "L1 cache, out0, … the results. columns maps the names of col() to arrays."},
+    {"_repr_html_", capi::Method<&ReprHtml>(), METH_NOARGS,
+     "_repr_html_($self, /)\n--\n\nThe graph as a picture, for notebooks."},
     {"astype", capi::Method<&AsType>(), METH_O,
      "astype($self, dtype, /)\n--\n\nThe expression cast to a numeric dtype, as C casts numbers."},
     {nullptr, nullptr, 0, nullptr}};

@@ -101,7 +101,8 @@ int Execute(PyObject* module) {
   AddOperations(module, state);
   for (PyMethodDef* table :
        {create_functions, cast_functions, statistics_functions, group_functions, order_functions,
-        compute_functions, compiled_functions, expression_functions, file_functions, system_functions, lifecycle_functions}) {
+        compute_functions, compiled_functions, expression_functions, file_functions,
+        system_functions, lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
   AddPipeline(module, state);

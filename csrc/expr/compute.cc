@@ -11,6 +11,7 @@
 #include "array/reduce.h"
 #include "expr/program.h"
 #include "expr/stage.h"
+#include "runtime/pool.h"
 #include "simd/kernels.h"
 
 namespace spanflow::expr {
@@ -306,20 +307,27 @@ class Computation::Execution {
   }
 
   // The pieces of a filtered value as one array.
-  Status Join(const FilteredOutput& output, int64_t count,
-              const std::vector<std::vector<std::byte>>& pieces) {
-    const DType from(output.kind);
-    SPANFLOW_ASSIGN(View whole, array::Empty(DType(graph_[output.value].kind), {count}));
-    View target = whole;
-    for (const std::vector<std::byte>& piece : pieces) {
-      const int64_t items = static_cast<int64_t>(piece.size()) / from.itemsize();
-      if (items == 0) continue;
-      const View part{
-          {}, const_cast<std::byte*>(piece.data()), {from, {items}, {from.itemsize()}}, true};
-      target.layout.shape[0] = items;
-      SPANFLOW_TRY(array::Copy(part, target, options_));
-      target.data += items * whole.dtype().itemsize();
+  Status Join(const FilteredOutput& output, int64_t count, std::span<const Piece> pieces) {
+    const DType dtype(graph_[output.value].kind);
+    SPANFLOW_ASSIGN(const View whole, array::Empty(dtype, {count}));
+    const int64_t from_bytes = base::InfoOf(output.kind).itemsize;
+    std::vector<std::byte*> places;  // where each piece goes
+    std::byte* next = whole.data;
+    for (const Piece& piece : pieces) {
+      places.push_back(next);
+      next += piece.nbytes / from_bytes * dtype.itemsize();
     }
+    const simd::CastFn cast = simd::FindCast(output.kind, dtype.kind());
+    const auto copy = [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        if (pieces[i].nbytes == 0) continue;
+        cast(pieces[i].block->address(), places[i],
+             static_cast<size_t>(pieces[i].nbytes / from_bytes));
+      }
+    };
+    constexpr int64_t kPiecesAtOnce = 4;
+    runtime::ParallelFor(static_cast<int64_t>(pieces.size()), kPiecesAtOnce, copy,
+                         options_.threads);
     for (size_t i = 0; i < graph_.roots.size(); ++i) {
       if (graph_.roots[i] == output.value) places_[i] = whole;
     }
@@ -333,7 +341,7 @@ class Computation::Execution {
   std::vector<View> results_;    // as the graph numbers reductions
   std::vector<View> places_;     // by root
   std::vector<size_t> reduced_;  // roots whose places are not their results
-  std::vector<View> between_;  // as the computation numbers them
+  std::vector<View> between_;    // as the computation numbers them
 };
 
 Computation::Computation() = default;

@@ -43,10 +43,10 @@ class Listing {
     }
     for (const Step& step : program_.steps) StepLine(step);
     for (const Fold& fold : program_.folds) {
-      const std::string what =
-          fold.chain.size != 0 ? ChainText(fold.chain) : PlaceText(fold.in);
+      const std::string what = fold.chain.size != 0 ? ChainText(fold.chain) : PlaceText(fold.in);
       for (const ValueId id : fold.values) {
-        Line(NameOf(id), std::string(simd::InfoOf(graph_[id].node->reduction).name) + "(" + what + ")");
+        Line(NameOf(id),
+             std::string(simd::InfoOf(graph_[id].node->reduction).name) + "(" + what + ")");
       }
     }
     for (size_t i = 0; i < program_.outputs.size(); ++i) {

@@ -383,8 +383,12 @@ class Builder {
       const Value& value = graph_[operand];
       array::SharedKernels kernels(kinds, ComputeKind(value.kind));
       const size_t count = kernels.size();
-      program_.folds.push_back({place_[Index(operand)], {}, DomainOf(value.domain), std::move(kernels),
-                                program_.accumulators, std::move(values)});
+      program_.folds.push_back({place_[Index(operand)],
+                                {},
+                                DomainOf(value.domain),
+                                std::move(kernels),
+                                program_.accumulators,
+                                std::move(values)});
       program_.accumulators += count;
     }
   }

@@ -33,7 +33,7 @@ struct Step {
   simd::ElementwiseFn run = nullptr;  // kOp
   Chain chain;                        // kChain
   simd::CastFn cast = nullptr;        // kCast
-  int64_t itemsize = 0;         // kCompress
+  int64_t itemsize = 0;               // kCompress
   std::array<Place, 3> in{};
   Place out = 0;
   uint32_t domain = 0;     // whose elements are read

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "array/iterate.h"
@@ -15,6 +16,7 @@ using array::Loader;
 using array::Scratch;
 using array::Spanned;
 using array::Storer;
+using base::Kind;
 using simd::Accumulator;
 
 // What all registers of a program together may take of the L1 cache.
@@ -87,7 +89,35 @@ namespace {
 // Where one grain's results go.
 struct Sink {
   Accumulator* accumulators = nullptr;
-  std::vector<std::vector<std::byte>*> pieces;  // one for each filtered output
+  std::vector<Piece*> pieces;  // one for each filtered output
+};
+
+// What a grain leaves of a filtered output is packed here first: its size is not known before the
+// end, and memory that grows would be copied more than once.
+class Packed {
+ public:
+  explicit Packed(Kind kind)
+      : itemsize_(static_cast<size_t>(base::InfoOf(kind).itemsize)),
+        bytes_(std::make_unique_for_overwrite<std::byte[]>(array::kGrain * itemsize_)) {}
+
+  void Add(const std::byte* items, size_t count) {
+    std::memcpy(bytes_.get() + size_, items, count * itemsize_);
+    size_ += count * itemsize_;
+  }
+
+  Piece Take() {
+    const size_t size = std::exchange(size_, 0);
+    if (size == 0) return {};
+    base::Result<memory::BlockRef> block = memory::AllocateHeap(static_cast<int64_t>(size));
+    if (!block.ok()) throw std::bad_alloc();
+    std::memcpy((*block)->address(), bytes_.get(), size);
+    return {std::move(*block), static_cast<int64_t>(size)};
+  }
+
+ private:
+  size_t itemsize_;
+  size_t size_ = 0;  // bytes
+  std::unique_ptr<std::byte[]> bytes_;
 };
 
 }  // namespace
@@ -122,6 +152,7 @@ class Worker {
     for (size_t i = 0; i < program_.registers; ++i, next += size) {
       places_[program_.register_place(i)] = next;
     }
+    for (const FilteredOutput& output : program_.filtered) packed_.emplace_back(output.kind);
   }
 
   // Elements [begin, end).
@@ -140,6 +171,7 @@ class Worker {
       RunBlock(n, sink);
       begin += n;
     }
+    for (size_t i = 0; i < packed_.size(); ++i) *sink.pieces[i] = packed_[i].Take();
   }
 
  private:
@@ -168,8 +200,10 @@ class Worker {
     for (const Loader& loader : loaders_) loader.Prefetch(n);
     for (const Step& step : program_.steps) RunStep(step);
     for (const Fold& fold : program_.folds) RunFold(fold, sink.accumulators + fold.first);
-    for (size_t i = 0; i < program_.filtered.size(); ++i)
-      Collect(program_.filtered[i], sink.pieces[i]);
+    for (size_t i = 0; i < packed_.size(); ++i) {
+      const FilteredOutput& output = program_.filtered[i];
+      packed_[i].Add(places_[output.from], counts_[output.domain]);
+    }
     for (size_t i = 0; i < storers_.size(); ++i) {
       const Output& output = program_.outputs[i];
       if (output.is_direct)
@@ -180,12 +214,6 @@ class Worker {
     for (size_t d = 1; d < counts_.size(); ++d) {
       AddCount(&sink.accumulators[program_.accumulators + d - 1], static_cast<int64_t>(counts_[d]));
     }
-  }
-
-  void Collect(const FilteredOutput& output, std::vector<std::byte>* to) {
-    const auto itemsize = static_cast<size_t>(base::InfoOf(output.kind).itemsize);
-    const std::byte* const from = places_[output.from];
-    to->insert(to->end(), from, from + counts_[output.domain] * itemsize);
   }
 
   static void AddCount(Accumulator* to, int64_t count) {
@@ -245,6 +273,7 @@ class Worker {
   std::vector<Storer> storers_;
   std::vector<std::byte*> places_;
   std::vector<size_t> counts_;  // elements of each domain in this block
+  std::vector<Packed> packed_;  // of each filtered output
 };
 
 namespace {

@@ -16,15 +16,21 @@
 #include "array/loader.h"
 #include "array/run.h"
 #include "expr/program.h"
+#include "memory/heap.h"
 
 namespace spanflow::expr {
+
+// What one grain leaves of a filtered output.
+struct Piece {
+  memory::BlockRef block;
+  int64_t nbytes = 0;
+};
 
 // What a program gives beside its outputs.
 struct Folded {
   std::vector<simd::Accumulator> accumulators;  // as the program numbers them
   std::vector<int64_t> counts;                  // elements of each domain
-  // The bytes of each filtered output, in pieces that follow one another.
-  std::vector<std::vector<std::vector<std::byte>>> pieces;
+  std::vector<std::vector<Piece>> pieces;       // of each filtered output, one after the other
 };
 
 // Where the first elements of a program's inputs and outputs lie.

@@ -1,7 +1,9 @@
 #include "expr/text.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "base/layout.h"
 
@@ -44,29 +46,21 @@ const char* SymbolOf(simd::Op op) {
   }
 }
 
-std::string Text(const Node& node, int depth);
-
-std::string Operand(const Node& node, int depth) {
-  const bool is_infix = node.type == NodeType::kOp && SymbolOf(node.op) != nullptr;
-  return is_infix && depth > 0 ? "(" + Text(node, depth) + ")" : Text(node, depth);
+bool IsInfix(const Node& node) {
+  return node.type == NodeType::kOp && SymbolOf(node.op) != nullptr;
 }
 
-std::string Call(const std::string& name, const Node& node, int depth) {
-  std::string text = name + "(";
-  for (size_t i = 0; i < node.operands.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + Text(*node.operands[i], depth);
-  }
-  return text;
-}
-
-std::string ReduceText(const Node& node, int depth) {
-  std::string text = Call(simd::InfoOf(node.reduction).name, node, depth);
-  if (node.axes) text += ", axis=" + base::ToString(base::Dims(std::span(*node.axes)));
-  if (node.keepdims) text += ", keepdims=True";
-  return text + ")";
-}
-
-std::string Text(const Node& node, int depth) {
+// One node; text(operand) gives that of an operand, in brackets where it needs them if `part`.
+template <class OperandText>
+std::string NodeText(const Node& node, const OperandText& text) {
+  const auto operand = [&](size_t i, bool is_part) { return text(*node.operands[i], is_part); };
+  const auto call = [&](const char* name) {
+    std::string made = std::string(name) + "(";
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      made += (i == 0 ? "" : ", ") + operand(i, false);
+    }
+    return made;
+  };
   switch (node.type) {
     case NodeType::kArray:
       return node.array.dtype().ToString() + base::ToString(node.array.layout.shape);
@@ -74,30 +68,76 @@ std::string Text(const Node& node, int depth) {
       return node.name;
     case NodeType::kNumber:
       return ToString(node.number);
-    default:
-      break;
-  }
-  if (depth == 0) return "…";
-  switch (node.type) {
     case NodeType::kCast:
-      return Operand(*node.operands[0], depth - 1) + ".astype(" + base::InfoOf(node.kind).name +
-             ")";
+      return operand(0, true) + ".astype(" + base::InfoOf(node.kind).name + ")";
     case NodeType::kFilter:
-      return Operand(*node.operands[0], depth - 1) + "[" + Text(*node.operands[1], depth - 1) + "]";
-    case NodeType::kReduce:
-      return ReduceText(node, depth - 1);
-    default:
+      return operand(0, true) + "[" + operand(1, false) + "]";
+    case NodeType::kReduce: {
+      std::string made = call(simd::InfoOf(node.reduction).name);
+      if (node.axes) made += ", axis=" + base::ToString(base::Dims(std::span(*node.axes)));
+      if (node.keepdims) made += ", keepdims=True";
+      return made + ")";
+    }
+    case NodeType::kOp:
       break;
   }
-  if (const char* symbol = SymbolOf(node.op); symbol != nullptr) {
-    return Operand(*node.operands[0], depth - 1) + symbol + Operand(*node.operands[1], depth - 1);
+  if (IsInfix(node)) return operand(0, true) + SymbolOf(node.op) + operand(1, true);
+  return call(simd::InfoOf(node.op).name) + ")";
+}
+
+std::string Text(const Node& node, int depth) {
+  if (depth == 0 && !node.operands.empty()) return "…";
+  return NodeText(node, [depth](const Node& operand, bool is_part) {
+    const std::string text = Text(operand, depth - 1);
+    return is_part && depth > 1 && IsInfix(operand) ? "(" + text + ")" : text;
+  });
+}
+
+const char* RoleOf(const Node& node) {
+  switch (node.type) {
+    case NodeType::kArray:
+    case NodeType::kColumn:
+      return "source";
+    case NodeType::kFilter:
+      return "filter";
+    case NodeType::kReduce:
+      return "reduction";
+    default:
+      return "operation";
   }
-  return Call(simd::InfoOf(node.op).name, node, depth - 1) + ")";
 }
 
 }  // namespace
 
 std::string ToString(const Node& node) { return Text(node, kDepth); }
+
+std::vector<Part> PartsOf(const Node& root) {
+  std::vector<Part> parts;
+  std::unordered_map<const Node*, size_t> places;
+  std::vector<const Node*> waiting{&root};
+  while (!waiting.empty()) {
+    const Node* node = waiting.back();
+    const size_t before = waiting.size();
+    for (size_t i = node->operands.size(); i-- > 0;) {
+      const Node* operand = node->operands[i].get();
+      const bool is_drawn = operand->type != NodeType::kNumber;
+      if (is_drawn && !places.contains(operand)) waiting.push_back(operand);
+    }
+    if (waiting.size() != before) continue;  // the operands first
+    waiting.pop_back();
+    if (!places.try_emplace(node, parts.size()).second) continue;
+    Part part{RoleOf(*node), "", {}};
+    part.text = NodeText(*node, [](const Node& operand, bool) {
+      return operand.type == NodeType::kNumber ? ToString(operand.number) : "·";
+    });
+    for (const NodeRef& operand : node->operands) {
+      const auto found = places.find(operand.get());
+      if (found != places.end()) part.operands.push_back(found->second);
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
 
 std::vector<std::string> ColumnsOf(const Node& root) {
   std::vector<std::string> names;

@@ -121,7 +121,7 @@ struct Bounded {
   using Type = F;
 };
 template <class F>
-  requires requires { typename F::Bounded; }
+requires requires { typename F::Bounded; }
 struct Bounded<F> {
   using Type = typename F::Bounded;
 };

@@ -66,7 +66,7 @@ HWY_INLINE PartSums<LaneOf<D>> FinishSums(D, const std::byte* rest, size_t lanes
 #else
 
 template <bool kComplex, class D>
-HWY_INLINE PartSums<LaneOf<D> > SumParts(D d, hn::Vec<D> v) {
+HWY_INLINE PartSums<LaneOf<D>> SumParts(D d, hn::Vec<D> v) {
   if constexpr (!kComplex) return {hn::GetLane(hn::SumOfLanes(d, v)), 0};
   const auto none = hn::Set(d, LaneOf<D>(-0.0));
   return {hn::GetLane(hn::SumOfLanes(d, hn::OddEven(none, v))),
