@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 
 #include "array/copy.h"
@@ -31,9 +32,9 @@ constexpr int kMaxArity = 3;
 // One operand: an array, or a Python scalar that waits for the dtype of the others.
 struct Operand {
   PyObject* scalar = nullptr;
-  Ref array;           // or what owns the scalar, where that was replaced
-  std::byte item[16];  // the scalar's bytes once its dtype is known
-  View item_view;      // of these bytes
+  Ref array;                      // or what owns the scalar, where that was replaced
+  std::byte item[16];             // the scalar's bytes once its dtype is known
+  std::optional<View> item_view;  // of these bytes
 
   const View& view() const { return AsArray(array.get())->view; }
 };
@@ -117,9 +118,10 @@ const View* OperandView(Operand& operand, const OperandType& type, const array::
   // A scalar that was made strong keeps its own kind; `where` reads its condition as bool.
   const Kind kind = type.weak == Weak::kNone ? type.kind : types.operand;
   ObjectToItem(DType(kind), operand.scalar, operand.item);
-  operand.item_view.data = operand.item;
-  operand.item_view.layout.dtype = DType(kind);
-  return &operand.item_view;
+  View& view = operand.item_view.emplace();
+  view.data = operand.item;
+  view.layout.dtype = DType(kind);
+  return &view;
 }
 
 base::Dims BroadcastOf(Views views) {

@@ -27,6 +27,7 @@ from spanflow._order import (  # noqa: F401
     take_along_axis,
 )
 from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
+from spanflow._rounding import divmod, round  # noqa: F401
 from spanflow._statistics import (  # noqa: F401
     Stats,
     median,

@@ -1,8 +1,6 @@
 """The names of the package, for type checkers; __init__.py collects the same ones when it runs."""
 # ruff: noqa: F403, F405  (the star takes what _core.pyi declares)
 
-from typing import Final
-
 from spanflow import lab as lab
 from spanflow import simd as simd
 from spanflow._core import *
@@ -24,6 +22,8 @@ from spanflow._order import take_along_axis as take_along_axis
 from spanflow._pipeline import Pipeline as Pipeline
 from spanflow._pipeline import aligned as aligned
 from spanflow._pipeline import read as read
+from spanflow._rounding import divmod as divmod
+from spanflow._rounding import round as round
 from spanflow._statistics import Stats as Stats
 from spanflow._statistics import median as median
 from spanflow._statistics import minmax as minmax
@@ -118,6 +118,7 @@ __all__ = [
     "diff",
     "digitize",
     "divide",
+    "divmod",
     "dot",
     "downsample",
     "dtype",
@@ -224,6 +225,7 @@ __all__ = [
     "right_shift",
     "rint",
     "roll",
+    "round",
     "rsqrt",
     "save",
     "searchsorted",
@@ -260,20 +262,3 @@ __all__ = [
     "where",
     "zeros",
 ]
-
-abs: Final[Operation]
-true_divide: Final[Operation]
-conj: Final[Operation]
-mod: Final[Operation]
-bitwise_not: Final[Operation]
-bitwise_invert: Final[Operation]
-bitwise_left_shift: Final[Operation]
-bitwise_right_shift: Final[Operation]
-acos: Final[Operation]
-acosh: Final[Operation]
-asin: Final[Operation]
-asinh: Final[Operation]
-atan: Final[Operation]
-atan2: Final[Operation]
-atanh: Final[Operation]
-pow: Final[Operation]

@@ -723,3 +723,43 @@ def test_operations_say_what_they_take_and_raise(name):
     for word in ("dtype", "shape", "Raises", "TypeError", "ValueError", "OSError"):
         assert word in operation.__doc__, name
     assert max(map(len, operation.__doc__.splitlines())) < 110
+
+
+# Rounding to decimals, and divmod.
+
+
+@pytest.mark.parametrize("decimals", [-3, -1, 0, 1, 2, 5])
+@pytest.mark.parametrize("dtype", ["i1", "u2", "i4", "i8", "f2", "f4", "f8", "c8", "c16"])
+def test_round(dtype, decimals):
+    rng = np.random.default_rng(1)
+    values = rng.uniform(-120, 120, 200)
+    values = np.abs(values).astype(dtype) if dtype[0] == "u" else values.astype(dtype)
+    expected = np.round(values.astype("f4") if dtype == "f2" else values, decimals).astype(dtype)
+    found = sf.round(values, decimals)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(np.asarray(found), expected)
+    out = np.zeros_like(values)
+    assert sf.round(values, decimals, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    if dtype[0] == "f":
+        np.testing.assert_array_equal(sf.round(sf.lazy(values), decimals).compute(), expected)
+
+
+def test_round_of_numbers_and_bad_input():
+    assert [sf.round(x) for x in (0.5, 1.5, -2.5)] == [0.0, 2.0, -2.0]
+    assert sf.round(2.675, 2) == np.round(2.675, 2) and sf.round(1234, -2) == 1200
+    with pytest.raises(TypeError, match="decimals must be an integer, got 1.5"):
+        sf.round([1.0], 1.5)
+    with pytest.raises(TypeError, match="takes no out"):
+        sf.round(sf.col("x"), out=sf.zeros(3))
+    with pytest.raises(TypeError):
+        sf.round(np.array([b"a"]))
+
+
+def test_divmod_function():
+    for a, b in (([7, -7, 0], 3), ([7.5, -0.5], -2.0), (7, 0.5), (np.arange(5, dtype="u1"), 2)):
+        found, expected = sf.divmod(a, b), np.divmod(a, b)
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(np.asarray(ours), theirs)
+    quotient, rest = sf.divmod(sf.col("x"), 4)
+    assert sf.compute(quotient, rest, columns={"x": 11}) == (2, 3)
