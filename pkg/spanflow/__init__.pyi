@@ -1,6 +1,8 @@
 """The names of the package, for type checkers; __init__.py collects the same ones when it runs."""
 # ruff: noqa: F403, F405  (the star takes what _core.pyi declares)
 
+from typing import Final
+
 from spanflow import lab as lab
 from spanflow import simd as simd
 from spanflow._core import *
@@ -262,3 +264,20 @@ __all__ = [
     "where",
     "zeros",
 ]
+
+abs: Final[Operation]
+true_divide: Final[Operation]
+conj: Final[Operation]
+mod: Final[Operation]
+bitwise_not: Final[Operation]
+bitwise_invert: Final[Operation]
+bitwise_left_shift: Final[Operation]
+bitwise_right_shift: Final[Operation]
+acos: Final[Operation]
+acosh: Final[Operation]
+asin: Final[Operation]
+asinh: Final[Operation]
+atan: Final[Operation]
+atan2: Final[Operation]
+atanh: Final[Operation]
+pow: Final[Operation]
