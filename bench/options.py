@@ -13,6 +13,8 @@ SUITES = (
     "bindings.small_calls",
     "pipeline.per_item",
 )
+# Against other packages, which `--peers` installs; nothing else does.
+PEERS = ("peers.kernels",)
 # What the asked figures are asked for; with other sizes they are shown and not judged.
 ASKED = {"elements": 32 << 20, "mapped_bytes": 2 << 30, "threads": 2}
 
@@ -26,6 +28,11 @@ def parser(prog="bench/run.py"):
     found.add_argument("--all", action="store_true", help="also rows that nothing was asked of")
     found.add_argument(
         "--only", nargs="+", type=suite, metavar="NAME", help=f"suites of {', '.join(SUITES)}"
+    )
+    found.add_argument(
+        "--peers",
+        action="store_true",
+        help="instead: against numba, polars, numexpr, bottleneck and NumKong, which it installs",
     )
     found.add_argument(
         "--google",

@@ -22,7 +22,7 @@ sys.path[0] = str(ROOT)  # not this folder, whose rooms are named like modules
 import numpy as np  # noqa: E402
 
 import spanflow as sf  # noqa: E402
-from bench.options import ASKED, SUITES, parser  # noqa: E402
+from bench.options import ASKED, PEERS, SUITES, parser  # noqa: E402
 
 
 def main() -> int:
@@ -33,8 +33,8 @@ def main() -> int:
     judged = all(facts[name] == value for name, value in ASKED.items())
     print(heading(facts), flush=True)
     found = []
-    for suite in SUITES:
-        if options.only and not any(word in suite for word in options.only):
+    for suite in PEERS if options.peers else SUITES:
+        if options.only and not options.peers and not any(word in suite for word in options.only):
             continue
         for row in importlib.import_module(f"bench.{suite}").rows(options):
             print(line(row, judged), flush=True)

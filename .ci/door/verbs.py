@@ -162,6 +162,8 @@ def _bench(args):
     if "--google" in args.rest:
         binary = testing.build_google_benchmark(env, flavour)
         return run_shown([env.python, ROOT / "bench" / "lab" / "agreement.py", binary])
+    if "--peers" in args.rest:
+        env.ensure("peers", project.extra("peers"))
     return run_shown([env.python, ROOT / "bench" / "run.py", *args.rest])
 
 
