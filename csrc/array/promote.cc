@@ -169,6 +169,11 @@ base::Result<base::DType> PromoteDTypes(const base::DType& a, const base::DType&
 }
 
 Kind PromoteOperands(std::span<const OperandType> operands) {
+  // Mostly all are arrays of one kind, and small arrays should not wait for more.
+  const bool is_one_kind = std::ranges::all_of(operands, [&](const OperandType& operand) {
+    return operand.weak == Weak::kNone && operand.kind == operands[0].kind;
+  });
+  if (is_one_kind && !operands.empty()) return operands[0].kind;
   bool any = false;
   Kind kind = Kind::kBool;
   Weak weak = Weak::kNone;
@@ -205,8 +210,7 @@ namespace {
 
 // Whole operands become floats one by one before the common kind is looked for: int8 with uint8 is
 // float16, although their common integers would need float32.
-Kind FloatKind(std::span<const OperandType> operands) {
-  const Kind given = PromoteOperands(operands);
+Kind FloatKind(Kind given, std::span<const OperandType> operands) {
   if (!IsWhole(given)) return given;
   Kind kind = SizeOf(given) == 8 ? Kind::kF64 : Kind::kF16;
   for (const OperandType& operand : operands) {
@@ -215,12 +219,12 @@ Kind FloatKind(std::span<const OperandType> operands) {
   return kind;
 }
 
-Kind OperandKind(TypeRule rule, std::span<const OperandType> operands) {
-  const Kind given = PromoteOperands(operands);
+// `given` is what the operands promote to.
+Kind OperandKind(TypeRule rule, Kind given, std::span<const OperandType> operands) {
   switch (rule) {
     case TypeRule::kFloat:
     case TypeRule::kAngle:
-      return FloatKind(operands);
+      return FloatKind(given, operands);
     case TypeRule::kDivide:
       return IsWhole(given) ? Kind::kF64 : given;
     case TypeRule::kNumber:
@@ -245,7 +249,7 @@ Result<OpTypes> ResolveOp(simd::Op op, std::span<const OperandType> operands) {
   }
   if (info.rule == TypeRule::kSelect) operands = operands.subspan(1);
   const Kind given = PromoteOperands(operands);
-  const Kind kind = OperandKind(info.rule, operands);
+  const Kind kind = OperandKind(info.rule, given, operands);
   const Kind compute = ComputeKind(kind);
   if (!simd::Contains(info.kinds, compute)) {
     return NotDefined(info.name, info.kinds, given, given == Kind::kBool ? InsteadOf(op) : "");

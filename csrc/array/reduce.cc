@@ -152,6 +152,23 @@ void ReduceToOne(Reduction reduction, const View& in, const ReduceHow& how,
   FinishOne(reduction, kind, acc, how.ddof, out);
 }
 
+// Whether the elements are one grain that lies in memory as kernels read it: there is nothing to
+// plan, which small arrays would wait for longer than for the work.
+bool IsPlainGrain(const View& in) {
+  const base::DType& dtype = in.dtype();
+  return !dtype.swapped() && ComputeKind(dtype.kind()) == dtype.kind() && in.size() <= kGrain &&
+         in.layout.c_contiguous();
+}
+
+void ReduceGrain(Reduction reduction, const View& in, double ddof, const View& out) {
+  const Kind kind = in.dtype().kind();
+  const simd::ReductionKernel kernel = simd::FindReduction(reduction, kind);
+  Accumulator acc;
+  kernel.init(&acc);
+  if (in.size() != 0) kernel.update(&acc, in.data, static_cast<size_t>(in.size()));
+  FinishOne(reduction, kind, acc, ddof, out);
+}
+
 Status ReduceInto(Reduction reduction, const View& in, const AxisSet& reduced, const ReduceHow& how,
                   const base::Dims& where_strides, const View& out, AxesTask* task,
                   const RunOptions& options) {
@@ -264,6 +281,15 @@ Status Reduce(Reduction reduction, const View& in, const AxisSet& reduced, const
               const View& out, const RunOptions& options) {
   SPANFLOW_TRY(CheckReduction(reduction, in.dtype()));
   SPANFLOW_TRY(CheckOutput(out));
+  const bool is_plain = how.initial == nullptr && how.where == nullptr && !how.precise;
+  if (is_plain && out.ndim() == 0 && reduced == AllAxes(in.ndim()) && IsPlainGrain(in)) {
+    SPANFLOW_TRY(CheckIdentity(reduction, in.size()));
+    RunScope scope;
+    SPANFLOW_TRY(scope.Add(in));
+    SPANFLOW_TRY(scope.Add(out));
+    ReduceGrain(reduction, in, how.ddof, out);
+    return scope.Finish();
+  }
   if (how.initial != nullptr) SPANFLOW_TRY(JoinedBy(reduction).TakeStatus());
   SPANFLOW_TRY(CheckPrecise(reduction, how));
   base::Dims where_strides;
