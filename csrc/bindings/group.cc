@@ -1,5 +1,5 @@
 // The module function behind spanflow/_group.py: reductions of the elements that have the same key.
-#include "array/group.h"
+#include "order/group.h"
 
 #include <vector>
 
@@ -13,11 +13,11 @@
 namespace spanflow::bindings {
 namespace {
 
-using array::GroupColumn;
 using array::View;
 using capi::Check;
 using capi::Raise;
 using capi::Ref;
+using order::GroupColumn;
 
 // Columns as pairs (values, reductions); the arrays keep alive what the columns point to.
 std::vector<GroupColumn> ColumnsFrom(ModuleState* state, const Ref& pairs,
@@ -54,7 +54,7 @@ Ref GroupReduce(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObj
   ModuleState* const state = StateOf(module);
   const Ref keys = NumbersFrom(state, "group_by", keys_object);
   const int64_t count = capi::Integer(groups);
-  if (count < 1 || count > array::kMostGroups) Raise(PyExc_ValueError, "no such number of groups");
+  if (count < 1 || count > order::kMostGroups) Raise(PyExc_ValueError, "no such number of groups");
   std::vector<Ref> arrays;
   std::vector<GroupColumn> columns = ColumnsFrom(state, capi::Items(pairs), &arrays);
   const View& view = AsArray(keys.get())->view;
@@ -63,7 +63,7 @@ Ref GroupReduce(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObj
   int64_t bytes = view.layout.nbytes();
   for (const GroupColumn& column : columns) bytes += column.values->layout.nbytes();
   View counts = capi::Take(
-      RunDetached(bytes, [&] { return array::GroupReduce(view, first, count, columns, less); }));
+      RunDetached(bytes, [&] { return order::GroupReduce(view, first, count, columns, less); }));
   const Ref lists = ResultLists(state, columns);
   const Ref counted = NewArray(state, std::move(counts));
   return Check(PyTuple_Pack(2, counted.get(), lists.get()));

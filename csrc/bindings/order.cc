@@ -5,18 +5,18 @@
 #include <vector>
 
 #include "array/copy.h"
-#include "array/count.h"
 #include "array/create.h"
 #include "array/promote.h"
-#include "array/search.h"
 #include "array/select.h"
-#include "array/sort.h"
 #include "bindings/create.h"
 #include "bindings/functions.h"
 #include "bindings/operation.h"
 #include "capi/args.h"
 #include "capi/entry.h"
 #include "capi/object.h"
+#include "order/count.h"
+#include "order/search.h"
+#include "order/sort.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -35,7 +35,7 @@ bool Flag(PyObject* object) { return object != nullptr && capi::Truth(object); }
 
 Ref OrderedFrom(ModuleState* state, const char* name, PyObject* object) {
   Ref array = NumbersFrom(state, name, object);
-  capi::Check(array::CheckOrdered(name, ViewOf(array).dtype().kind()));
+  capi::Check(order::CheckOrdered(name, ViewOf(array).dtype().kind()));
   return array;
 }
 
@@ -80,7 +80,7 @@ Ref NewLike(ModuleState* state, const Operand& operand, const DType& dtype) {
 Ref RanksOf(ModuleState* state, const Operand& operand, bool descending) {
   Ref result = NewLike(state, operand, DType(Kind::kI64));
   RunOver(operand.view(),
-          [&] { return array::ArgSort(operand.view(), operand.axis, descending, ViewOf(result)); });
+          [&] { return order::ArgSort(operand.view(), operand.axis, descending, ViewOf(result)); });
   return result;
 }
 
@@ -90,11 +90,11 @@ Ref SortedOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject
   static constexpr capi::Signature<5> kSignature("sort", kSortNames, 3, 1);
   const auto [a, axis, kind, descending, stable] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* const state = StateOf(module);
-  const array::SortHow how = {Flag(descending), StableFrom("sort", kind, stable)};
+  const order::SortHow how = {Flag(descending), StableFrom("sort", kind, stable)};
   const Operand operand = OperandFrom(state, "sort", a, axis);
   Ref result = NewLike(state, operand, operand.view().dtype());
   RunOver(operand.view(),
-          [&] { return array::Sort(operand.view(), operand.axis, how, ViewOf(result)); });
+          [&] { return order::Sort(operand.view(), operand.axis, how, ViewOf(result)); });
   return result;
 }
 
@@ -131,7 +131,7 @@ Ref PartitionOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObj
       PlacesFrom("partition", kth, operand.view().layout.shape[operand.axis]);
   Ref result = NewLike(state, operand, operand.view().dtype());
   RunOver(operand.view(),
-          [&] { return array::Partition(operand.view(), operand.axis, places, ViewOf(result)); });
+          [&] { return order::Partition(operand.view(), operand.axis, places, ViewOf(result)); });
   return result;
 }
 
@@ -170,7 +170,7 @@ Ref TopKOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const Ref values = NewArray(state, capi::Take(array::Empty(operand.view().dtype(), shape)));
   const Ref indices = NewArray(state, capi::Take(array::Empty(DType(Kind::kI64), shape)));
   RunOver(operand.view(), [&] {
-    return array::TopK(operand.view(), operand.axis, falling, ViewOf(values), ViewOf(indices));
+    return order::TopK(operand.view(), operand.axis, falling, ViewOf(values), ViewOf(indices));
   });
   return Check(PyTuple_Pack(2, values.get(), indices.get()));
 }
@@ -207,7 +207,7 @@ Ref SearchSortedOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, Py
   // What is searched may have to be copied first.
   const int64_t bytes = ViewOf(sorted).layout.nbytes() + ViewOf(wanted).layout.nbytes() * 16;
   return ScalarOrArray(state, capi::Take(RunDetached(bytes, [&] {
-                         return array::SearchSorted(ViewOf(sorted), ViewOf(wanted), right);
+                         return order::SearchSorted(ViewOf(sorted), ViewOf(wanted), right);
                        })));
 }
 
@@ -220,7 +220,7 @@ Ref IsInOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* 
   const bool other = Flag(invert);
   const int64_t bytes = ViewOf(elements).layout.nbytes() + ViewOf(among).layout.nbytes();
   return ScalarOrArray(state, capi::Take(RunDetached(16 * bytes, [&] {
-                         return array::IsIn(ViewOf(elements), ViewOf(among), other);
+                         return order::IsIn(ViewOf(elements), ViewOf(among), other);
                        })));
 }
 
@@ -230,9 +230,9 @@ Ref UniqueOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject
   const auto [a, index, inverse, counts] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* const state = StateOf(module);
   const Ref array = OrderedFrom(state, "unique", a);
-  const array::DistinctHow how = {Flag(index), Flag(inverse), Flag(counts)};
-  array::Distinct found = capi::Take(RunDetached(
-      ViewOf(array).layout.nbytes(), [&] { return array::Unique(ViewOf(array), how); }));
+  const order::DistinctHow how = {Flag(index), Flag(inverse), Flag(counts)};
+  order::Distinct found = capi::Take(RunDetached(
+      ViewOf(array).layout.nbytes(), [&] { return order::Unique(ViewOf(array), how); }));
   if (!how.first && !how.inverse && !how.counts) return NewArray(state, std::move(found.values));
   std::vector<Ref> parts;
   parts.push_back(NewArray(state, std::move(found.values)));
@@ -259,7 +259,7 @@ Ref BinCountOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObje
   const int64_t at_least = minlength == nullptr ? 0 : capi::Integer(minlength);
   // Few numbers may need many bins.
   return NewArray(state, capi::Take(RunDetached(kDetachBytes, [&] {
-                    return array::BinCount(ViewOf(numbers), factors ? &ViewOf(factors) : nullptr,
+                    return order::BinCount(ViewOf(numbers), factors ? &ViewOf(factors) : nullptr,
                                            at_least);
                   })));
 }
@@ -278,7 +278,7 @@ Ref HistogramOf(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObj
   }
   if (places.size() < 2) Raise(PyExc_ValueError, "histogram() needs at least two edges");
   return NewArray(state, capi::Take(RunDetached(ViewOf(numbers).layout.nbytes(), [&] {
-                    return array::Histogram(ViewOf(numbers), places,
+                    return order::Histogram(ViewOf(numbers), places,
                                             factors ? &ViewOf(factors) : nullptr);
                   })));
 }
@@ -302,12 +302,12 @@ Ref SortInPlace(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObjec
   static constexpr capi::Signature<4> kSignature("sort", {"axis", "kind", "descending", "stable"},
                                                  2, 0);
   const auto [axis, kind, descending, stable] = kSignature.Parse(args, nargs, kwnames);
-  const array::SortHow how = {Flag(descending), StableFrom("sort", kind, stable)};
+  const order::SortHow how = {Flag(descending), StableFrom("sort", kind, stable)};
   if (axis == Py_None) Raise(PyExc_TypeError, "sort() in place needs an axis, got None");
   const Operand operand = OperandFrom(AsArray(self)->state, "sort", self, axis);
   CheckWritable(operand.view());
   RunOver(operand.view(),
-          [&] { return array::Sort(operand.view(), operand.axis, how, operand.view()); });
+          [&] { return order::Sort(operand.view(), operand.axis, how, operand.view()); });
   return capi::None();
 }
 

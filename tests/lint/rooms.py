@@ -10,13 +10,14 @@ LAYERS = {
     "memory": 2,
     "runtime": 2,
     "array": 3,
+    "order": 3,
     "expr": 3,
     "io": 3,
     "pipeline": 4,
     "bindings": 5,
 }
-# The steps inside a layer: io and expr give and take arrays.
-SAME_LAYER = {("io", "array"), ("expr", "array")}
+# The steps inside a layer: order, expr and io give and take arrays.
+SAME_LAYER = {("io", "array"), ("expr", "array"), ("order", "array")}
 # What only some rooms may include, by the way the path begins.
 RESERVED = {
     "hwy/": {"simd"},

@@ -9,7 +9,9 @@
 
 #include "array/run.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
 
 // Sorts n keys of 1, 2, 4 or 8 bytes. Returns `keys` or `spare`, which has room for as many:
 // whichever holds the result.
@@ -40,4 +42,4 @@ auto WithKey(int64_t bytes, const Work& work) {
   }
 }
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -1,4 +1,4 @@
-#include "array/group.h"
+#include "order/group.h"
 
 #include <algorithm>
 #include <atomic>
@@ -12,9 +12,24 @@
 #include "array/promote.h"
 #include "array/split.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
+using array::ComputeKind;
+using array::CopyToNew;
+using array::Empty;
+using array::FoldInOrder;
+using array::InitAll;
+using array::kChunkBytes;
+using array::kGrain;
+using array::kNoLimit;
+using array::LoadPlan;
+using array::MergeAll;
+using array::OrderedLoad;
+using array::ResolveReduction;
+using array::RunScope;
+using array::SharedKernels;
+using array::UpdateAll;
 using base::Kind;
 using base::Status;
 using simd::Accumulator;
@@ -275,4 +290,4 @@ base::Result<View> GroupReduce(const View& keys, int64_t low, int64_t groups,
   return counts;
 }
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -1,4 +1,4 @@
-#include "array/sort.h"
+#include "order/sort.h"
 
 #include <algorithm>
 #include <cstring>
@@ -10,17 +10,22 @@
 #include "array/assign.h"
 #include "array/copy.h"
 #include "array/create.h"
-#include "array/key_sort.h"
-#include "array/lines.h"
 #include "array/promote.h"
-#include "array/ranks.h"
 #include "array/split.h"
+#include "order/key_sort.h"
+#include "order/lines.h"
+#include "order/ranks.h"
 #include "runtime/pool.h"
 #include "simd/kernels.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
+using array::CheckKinds;
+using array::CheckWritable;
+using array::Copy;
+using array::Empty;
+using array::RunScope;
 using base::DType;
 using base::Kind;
 using base::Result;
@@ -336,4 +341,4 @@ Status TopK(const View& in, int axis, bool descending, const View& values, const
   });
 }
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

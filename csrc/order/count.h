@@ -14,7 +14,10 @@
 #include "array/view.h"
 #include "base/status.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
+using array::View;
 
 // result[i] = how often i occurs in x, which has one dimension, as int64; or, as float64, the sum
 // of the weights where it does. At least `at_least` long. `weights` is null or as long as x.
@@ -28,4 +31,4 @@ base::Result<View> BinCount(const View& x, const View* weights, int64_t at_least
 base::Result<View> Histogram(const View& view, std::span<const double> edges, const View* weights,
                              const RunOptions& options = {});
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

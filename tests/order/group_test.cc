@@ -1,16 +1,17 @@
 // Reductions by key of any layout against plain loops, and with any number of threads.
-#include "array/group.h"
+#include "order/group.h"
 
 #include <gtest/gtest.h>
 
 #include <map>
 
+#include "../array/testing.h"
 #include "runtime/pool.h"
-#include "testing.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
+namespace testing = array::testing;
 using base::Dims;
 using base::DType;
 using base::Kind;
@@ -114,4 +115,4 @@ TEST(GroupTest, WhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -1,8 +1,10 @@
-#include "array/lines.h"
+#include "order/lines.h"
 
 #include "array/copy.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::CopyToNew;
 
 View AxisLast(const View& view, int axis) {
   base::Dims axes;
@@ -24,4 +26,4 @@ base::Result<View> PlainOf(const View& view, base::Kind kind, const RunOptions& 
   return CopyToNew(view, base::DType(kind), false, options);
 }
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

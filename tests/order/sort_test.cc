@@ -5,16 +5,17 @@
 #include <map>
 #include <set>
 
-#include "array/count.h"
-#include "array/key_sort.h"
-#include "array/ranks.h"
-#include "array/search.h"
-#include "array/sort.h"
-#include "testing.h"
+#include "../array/testing.h"
+#include "order/count.h"
+#include "order/key_sort.h"
+#include "order/ranks.h"
+#include "order/search.h"
+#include "order/sort.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
+namespace testing = array::testing;
 using base::Code;
 using base::Dims;
 using base::DType;
@@ -288,4 +289,4 @@ TEST(CountTest, HistogramsOfAnyLayout) {
 }
 
 }  // namespace
-}  // namespace spanflow::array
+}  // namespace spanflow::order

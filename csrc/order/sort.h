@@ -14,7 +14,10 @@
 #include "array/view.h"
 #include "base/status.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
+using array::View;
 
 // NaN comes last in both orders. Elements that compare equal but have other bits (-0 and 0, NaN of
 // several kinds) keep their order where `stable` is set; else -0 comes before 0, or behind it when
@@ -47,4 +50,4 @@ base::Status TopK(const View& in, int axis, bool descending, const View& values,
 // TypeError unless items of the kind have an order.
 base::Status CheckOrdered(const char* name, base::Kind kind);
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -10,7 +10,10 @@
 #include "array/view.h"
 #include "base/status.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
+using array::View;
 
 // int64, in the shape of `wanted`: how many elements of `sorted`, which has one dimension and
 // ascends, come before each of them; and those equal to it, with behind_equal. Compared in their
@@ -37,4 +40,4 @@ struct DistinctHow {
 // Of all elements, in C order.
 base::Result<Distinct> Unique(const View& view, DistinctHow how, const RunOptions& options = {});
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -10,7 +10,10 @@
 #include "array/view.h"
 #include "base/status.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
+using array::View;
 
 // The same elements with `axis` as the last one.
 View AxisLast(const View& view, int axis);
@@ -26,4 +29,4 @@ base::Result<View> PlainOf(const View& view, base::Kind kind, const RunOptions& 
 // thread's work.
 inline constexpr int64_t kLongLine = int64_t{1} << 17;
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -1,18 +1,18 @@
 // A key and its place are packed into one integer, which is sorted: equal keys come out in order of
 // their places. Where both do not fit, the keys, counted from the smallest, lose their last bits;
 // what those leave undecided is ranked once more.
-#include "array/ranks.h"
+#include "order/ranks.h"
 
 #include <algorithm>
 #include <bit>
 #include <memory>
 #include <mutex>
 
-#include "array/key_sort.h"
-#include "array/lines.h"
 #include "array/split.h"
+#include "order/key_sort.h"
+#include "order/lines.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
 constexpr int64_t kFewKeys = 24;  // sorted by insertion
@@ -131,4 +131,4 @@ SPANFLOW_KEY(uint32_t)
 SPANFLOW_KEY(uint64_t)
 #undef SPANFLOW_KEY
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

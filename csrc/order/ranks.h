@@ -7,10 +7,12 @@
 
 #include "array/run.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
 
 // places[i] = where the key number i of the sorted ones lies; those of equal keys ascend.
 template <class Key>
 void RankKeys(const Key* keys, int64_t n, int64_t* places, const RunOptions& options);
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

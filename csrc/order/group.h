@@ -16,7 +16,10 @@
 #include "base/status.h"
 #include "simd/ops.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
+
+using array::RunOptions;
+using array::View;
 
 inline constexpr int64_t kMostGroups = 1 << 16;
 
@@ -34,4 +37,4 @@ base::Result<View> GroupReduce(const View& keys, int64_t low, int64_t groups,
                                std::span<GroupColumn> columns, double ddof,
                                const RunOptions& options = {});
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

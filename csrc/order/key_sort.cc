@@ -1,4 +1,4 @@
-#include "array/key_sort.h"
+#include "order/key_sort.h"
 
 #include <algorithm>
 #include <bit>
@@ -10,7 +10,7 @@
 #include "runtime/pool.h"
 #include "simd/kernels.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
 // A thread's part of a run that is sorted by several.
@@ -210,4 +210,4 @@ SPANFLOW_KEY(uint32_t)
 SPANFLOW_KEY(uint64_t)
 #undef SPANFLOW_KEY
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

@@ -1,4 +1,4 @@
-#include "array/count.h"
+#include "order/count.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,9 +14,19 @@
 #include "array/split.h"
 #include "simd/kernels.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
+using array::Empty;
+using array::kChunkBytes;
+using array::kNoLimit;
+using array::Loader;
+using array::LoadPlan;
+using array::OrderedLoad;
+using array::ReduceMany;
+using array::RunScope;
+using array::Scratch;
+using array::Split;
 using base::DType;
 using base::Kind;
 using base::Result;
@@ -341,4 +351,4 @@ Result<View> Histogram(const View& view, std::span<const double> edges, const Vi
   return result;
 }
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order

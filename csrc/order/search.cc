@@ -1,4 +1,4 @@
-#include "array/search.h"
+#include "order/search.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,18 +7,23 @@
 
 #include "array/create.h"
 #include "array/items.h"
-#include "array/key_sort.h"
-#include "array/lines.h"
 #include "array/loader.h"
 #include "array/promote.h"
-#include "array/ranks.h"
-#include "array/sort.h"
 #include "array/split.h"
+#include "order/key_sort.h"
+#include "order/lines.h"
+#include "order/ranks.h"
+#include "order/sort.h"
 #include "simd/kernels.h"
 
-namespace spanflow::array {
+namespace spanflow::order {
 namespace {
 
+using array::Empty;
+using array::LoadPlan;
+using array::OrderedLoad;
+using array::Promote;
+using array::RunScope;
 using base::DType;
 using base::Kind;
 using base::Result;
@@ -222,4 +227,4 @@ Result<Distinct> Unique(const View& view, DistinctHow how, const RunOptions& opt
   return result;
 }
 
-}  // namespace spanflow::array
+}  // namespace spanflow::order
