@@ -10,6 +10,7 @@
 #include "array/iterate.h"
 #include "array/loader.h"
 #include "array/promote.h"
+#include "array/reduce_axes.h"
 #include "array/split.h"
 #include "base/exact_sum.h"
 #include "runtime/pool.h"
@@ -62,44 +63,32 @@ void WriteSum(Parts sum, bool complex, std::byte* out) {
 // The results, one after the other, each split over the threads where it is large.
 class Rows {
  public:
-  Rows(const View& in, const AxisSet& reduced) : in_(in) {
-    base::Dims kept, kept_strides, along, along_strides;
-    for (int i = 0; i < in.ndim(); ++i) {
-      const bool goes = reduced[static_cast<size_t>(i)];
-      (goes ? along : kept).push_back(in.layout.shape[i]);
-      (goes ? along_strides : kept_strides).push_back(in.layout.strides[i]);
-    }
-    MakeWalk(in.data, Spanned(kept), Spanned(kept_strides), OrderByAxes(Spanned(kept)), &rows_);
-    MakeWalk(in.data, Spanned(along), Spanned(along_strides),
-             OrderByStrides(Spanned(along), Spanned(along_strides)), &load_.walk);
-    load_.Make(in.dtype(), ComputeKind(in.dtype().kind()));
-    for (const int64_t extent : kept) count_ *= extent;
-    length_ = in.size() / count_;
-  }
+  Rows(const View& in, const AxisSet& reduced)
+      : in_(in), lines_(in, reduced, ComputeKind(in.dtype().kind())) {}
 
   template <class T>
   void Run(std::byte* results, const RunOptions& options) const {
     const bool complex = base::IsComplex(in_.dtype().kind());
     const size_t size = sizeof(T) * (complex ? 2 : 1);
-    if (length_ > kGrain) {
+    if (lines_.length > kGrain) {
       Cursor row;
-      row.Start(&rows_, 0);
-      for (int64_t r = 0; r < count_; ++r, row.Advance(1), results += size) {
+      row.Start(&lines_.starts, 0);
+      for (int64_t r = 0; r < lines_.count; ++r, row.Advance(1), results += size) {
         WriteSum<T>(SumLong<T>(row.pointer() - in_.data, options), complex, results);
       }
       return;
     }
     const auto body = [&](int64_t begin, int64_t end) {
       Cursor row;
-      row.Start(&rows_, begin);
+      row.Start(&lines_.starts, begin);
       for (; begin < end; ++begin, row.Advance(1)) {
         Parts sum;
-        AddRange<T>(row.pointer() - in_.data, 0, length_, &sum);
+        AddRange<T>(row.pointer() - in_.data, 0, lines_.length, &sum);
         WriteSum<T>(sum, complex, results + static_cast<size_t>(begin) * size);
       }
     };
-    const int64_t row_bytes = length_ * in_.dtype().itemsize();
-    runtime::ParallelFor(count_, std::max<int64_t>(kChunkBytes / row_bytes, 1), body,
+    const int64_t row_bytes = lines_.length * in_.dtype().itemsize();
+    runtime::ParallelFor(lines_.count, std::max<int64_t>(kChunkBytes / row_bytes, 1), body,
                          options.threads);
   }
 
@@ -108,9 +97,9 @@ class Rows {
   void AddRange(ptrdiff_t offset, int64_t begin, int64_t end, Parts* to) const {
     Scratch scratch;
     Loader loader;
-    loader.Start(&load_, &scratch, begin, offset);
+    loader.Start(&lines_.load, &scratch, begin, offset);
     while (begin < end) {
-      const int64_t n = loader.Prefer(std::min(load_.capacity, end - begin));
+      const int64_t n = loader.Prefer(std::min(lines_.load.capacity, end - begin));
       AddItems<T>(loader.Next(n), n, base::IsComplex(in_.dtype().kind()), to);
       begin += n;
     }
@@ -122,20 +111,17 @@ class Rows {
     Parts total;
     const auto body = [&](int64_t begin, int64_t end) {
       Parts sum;
-      AddRange<T>(offset, begin * kGrain, std::min(end * kGrain, length_), &sum);
+      AddRange<T>(offset, begin * kGrain, std::min(end * kGrain, lines_.length), &sum);
       const std::lock_guard lock(mutex);
       total.re.Merge(sum.re);
       total.im.Merge(sum.im);
     };
-    runtime::ParallelFor((length_ + kGrain - 1) / kGrain, 4, body, options.threads);
+    runtime::ParallelFor((lines_.length + kGrain - 1) / kGrain, 4, body, options.threads);
     return total;
   }
 
   const View& in_;
-  Walk rows_;
-  LoadPlan load_;
-  int64_t count_ = 1;  // results
-  int64_t length_;     // elements of each
+  const ResultLines lines_;
 };
 
 }  // namespace

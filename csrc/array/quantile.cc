@@ -12,6 +12,7 @@
 #include "array/iterate.h"
 #include "array/loader.h"
 #include "array/promote.h"
+#include "array/reduce_axes.h"
 #include "array/split.h"
 #include "runtime/pool.h"
 
@@ -143,39 +144,25 @@ Kind SelectKind(Kind operand) {
 template <class T>
 void RunRows(const View& in, const AxisSet& reduced, const QuantileHow& how, const View& results,
              const RunOptions& options) {
-  base::Dims kept, kept_strides, along, along_strides;
-  for (int i = 0; i < in.ndim(); ++i) {
-    const bool goes = reduced[static_cast<size_t>(i)];
-    (goes ? along : kept).push_back(in.layout.shape[i]);
-    (goes ? along_strides : kept_strides).push_back(in.layout.strides[i]);
-  }
-  Walk rows;
-  MakeWalk(in.data, Spanned(kept), Spanned(kept_strides), OrderByAxes(Spanned(kept)), &rows);
-  LoadPlan load;
-  MakeWalk(in.data, Spanned(along), Spanned(along_strides),
-           OrderByStrides(Spanned(along), Spanned(along_strides)), &load.walk);
-  load.Make(in.dtype(), SelectKind(in.dtype().kind()));
-  int64_t count = 1;
-  for (const int64_t extent : kept) count *= extent;
-  const int64_t length = in.size() / count;
+  const ResultLines lines(in, reduced, SelectKind(in.dtype().kind()));
   const auto body = [&](int64_t begin, int64_t end) {
-    std::vector<T> values(static_cast<size_t>(length));
+    std::vector<T> values(static_cast<size_t>(lines.length));
     Cursor row;
-    row.Start(&rows, begin);
+    row.Start(&lines.starts, begin);
     for (; begin < end; ++begin, row.Advance(1)) {
       Scratch scratch;
       Loader loader;
-      loader.Start(&load, &scratch, 0, row.pointer() - in.data);
-      for (int64_t i = 0; i < length;) {
-        const int64_t n = loader.Prefer(std::min(load.capacity, length - i));
+      loader.Start(&lines.load, &scratch, 0, row.pointer() - in.data);
+      for (int64_t i = 0; i < lines.length;) {
+        const int64_t n = loader.Prefer(std::min(lines.load.capacity, lines.length - i));
         loader.NextInto(n, reinterpret_cast<std::byte*>(values.data() + i));
         i += n;
       }
-      QuantilesOf<T>(values, how, reinterpret_cast<T*>(results.data) + begin, count);
+      QuantilesOf<T>(values, how, reinterpret_cast<T*>(results.data) + begin, lines.count);
     }
   };
-  const int64_t chunk = std::max<int64_t>(kChunkBytes / (length * in.dtype().itemsize()), 1);
-  runtime::ParallelFor(count, chunk, body, options.threads);
+  const int64_t chunk = std::max<int64_t>(kChunkBytes / (lines.length * in.dtype().itemsize()), 1);
+  runtime::ParallelFor(lines.count, chunk, body, options.threads);
 }
 
 void FillNan(const View& results, Kind kind) {

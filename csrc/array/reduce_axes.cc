@@ -426,4 +426,19 @@ void ReduceAxes(const AxesTask& task, const RunOptions& options) {
     ColumnMethod(plan).Run(options);
 }
 
+ResultLines::ResultLines(const View& in, const AxisSet& reduced, base::Kind kind) {
+  base::Dims kept, kept_strides, along, along_strides;
+  for (int i = 0; i < in.ndim(); ++i) {
+    const bool goes = reduced[static_cast<size_t>(i)];
+    (goes ? along : kept).push_back(in.layout.shape[i]);
+    (goes ? along_strides : kept_strides).push_back(in.layout.strides[i]);
+  }
+  MakeWalk(in.data, Spanned(kept), Spanned(kept_strides), OrderByAxes(Spanned(kept)), &starts);
+  MakeWalk(in.data, Spanned(along), Spanned(along_strides),
+           OrderByStrides(Spanned(along), Spanned(along_strides)), &load.walk);
+  load.Make(in.dtype(), kind);
+  for (const int64_t extent : kept) count *= extent;
+  length = in.size() / count;
+}
+
 }  // namespace spanflow::array

@@ -10,6 +10,8 @@
 #include <cstdint>
 
 #include "array/iterate.h"
+#include "array/loader.h"
+#include "array/reduce.h"
 #include "array/run.h"
 #include "base/dtype.h"
 #include "simd/kernels.h"
@@ -44,5 +46,15 @@ struct AxesTask {
 };
 
 void ReduceAxes(const AxesTask& task, const RunOptions& options);
+
+// For what needs the elements of a result together. There is at least one element.
+struct ResultLines {
+  ResultLines(const View& in, const AxisSet& reduced, base::Kind kind);
+
+  Walk starts;         // the first element of each result, in C order of the results
+  LoadPlan load;       // the elements of the first result, in the order of memory
+  int64_t count = 1;   // results
+  int64_t length = 1;  // elements of each
+};
 
 }  // namespace spanflow::array

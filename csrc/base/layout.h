@@ -100,6 +100,8 @@ struct Layout {
   int64_t nbytes() const { return size() * dtype.itemsize(); }
   bool c_contiguous() const;  // dimensions of size <= 1 are ignored; empty arrays are contiguous
   bool f_contiguous() const;
+  // Contiguous in Fortran order and in no other: what copies that keep the order look at.
+  bool is_fortran() const { return f_contiguous() && !c_contiguous(); }
 
   // C-order strides for a checked shape.
   static Result<Layout> Contiguous(DType dtype, const Dims& shape);

@@ -79,7 +79,7 @@ bool FortranOrder(const View& view, PyObject* order) {
   const char* text = PyUnicode_Check(order) ? PyUnicode_AsUTF8(order) : nullptr;
   const std::string code = text == nullptr ? "" : text;
   if (code == "F") return true;
-  if (code == "A" || code == "K") return view.layout.f_contiguous() && !view.layout.c_contiguous();
+  if (code == "A" || code == "K") return view.layout.is_fortran();
   if (code == "C") return false;
   Raise(PyExc_ValueError, "order must be 'C', 'F', 'A' or 'K', got %R", order);
 }

@@ -227,7 +227,7 @@ Ref FromBufferFunction(PyObject* module, PyObject* const* args, Py_ssize_t nargs
 }  // namespace
 
 Ref CopyOf(ModuleState* state, const array::View& view, const DType& dtype, array::CastHow how) {
-  const bool fortran = view.layout.f_contiguous() && !view.layout.c_contiguous();
+  const bool fortran = view.layout.is_fortran();
   // What is read or what is written, whichever is more.
   const int64_t written = std::min(view.size(), kDetachBytes) * dtype.itemsize();
   return NewArray(state, capi::Take(RunDetached(std::max(view.layout.nbytes(), written), [&] {

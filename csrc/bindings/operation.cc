@@ -148,7 +148,7 @@ bool AllFortran(Views views) {
   bool any = false;
   for (const View* view : views) {
     if (view->ndim() < 2) continue;
-    if (!view->layout.f_contiguous() || view->layout.c_contiguous()) return false;
+    if (!view->layout.is_fortran()) return false;
     any = true;
   }
   return any;
