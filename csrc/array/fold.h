@@ -90,7 +90,7 @@ void FoldInOrder(int64_t tasks, int64_t chunk, size_t width, const FoldOne& fold
   std::vector<simd::Accumulator> partials(static_cast<size_t>(std::min(tasks, kPartials)) * width);
   for (int64_t first = 0; first < tasks; first += kPartials) {
     const int64_t count = std::min(kPartials, tasks - first);
-    const auto at = [&](int64_t i) { return &partials[static_cast<size_t>(i) * width]; };
+    const auto at = [&](int64_t i) { return partials.data() + static_cast<size_t>(i) * width; };
     const auto body = [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) fold(first + i, at(i));
     };

@@ -6,12 +6,16 @@
 
 #include "bindings/convert.h"
 #include "bindings/create.h"
+#include "bindings/expression.h"
 #include "bindings/operation.h"
 #include "bindings/pipeline_stages.h"
 #include "bindings/pipeline_value.h"
 #include "capi/object.h"
+#include "expr/text.h"
 #include "pipeline/array_stages.h"
+#include "pipeline/expression.h"
 #include "pipeline/rows_source.h"
+#include "pipeline/stages.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -22,41 +26,45 @@ using capi::Ref;
 using pipeline::Operation;
 using StageList = std::vector<std::shared_ptr<const pipeline::Stage>>;
 
+struct StageRow;
+
 // One stage as Python describes it; all references are borrowed.
 struct Spec {
-  enum class Kind { kMap, kFilter, kReduce, kCollect };
-  Kind kind;
-  PyObject* function;
-  PyObject* args;    // a tuple
-  PyObject* kwargs;  // a dict or null
+  const StageRow* row;
+  PyObject* function;  // an operation, an expression, a callable, or what the row says
+  PyObject* args;      // a tuple
+  PyObject* kwargs;    // a dict or null
   uint64_t aligned;
-  const OperationObject* operation;  // null for Python callables
+  const OperationObject* operation;    // null for anything else
+  const ExpressionObject* expression;  // null for anything else
 
-  bool native() const { return operation != nullptr || kind >= Kind::kReduce; }
+  bool native() const { return operation != nullptr || expression != nullptr; }
 };
 
-Spec ReadSpec(ModuleState* state, PyObject* tuple) {
-  Spec spec{};
-  const char* kind;
-  unsigned long long aligned;
-  if (!PyArg_ParseTuple(tuple, "sOO!OK", &kind, &spec.function, &PyTuple_Type, &spec.args,
-                        &spec.kwargs, &aligned)) {
-    throw capi::PythonError{};
-  }
-  spec.aligned = aligned;
-  if (!PyDict_Check(spec.kwargs) || PyDict_GET_SIZE(spec.kwargs) == 0) spec.kwargs = nullptr;
-  constexpr const char* kKinds[] = {"map", "filter", "reduce", "collect"};
-  const auto* found = std::find_if(std::begin(kKinds), std::end(kKinds),
-                                   [&](const char* name) { return std::strcmp(name, kind) == 0; });
-  if (found == std::end(kKinds)) Raise(PyExc_ValueError, "unknown kind of stage '%s'", kind);
-  spec.kind = static_cast<Spec::Kind>(found - kKinds);
-  if (Py_TYPE(spec.function) == state->operation_type) {
-    spec.operation = reinterpret_cast<const OperationObject*>(spec.function);
-  }
-  return spec;
-}
+// What a stage does with the items that it gets.
+enum class Wants {
+  kArrays,        // arrays: anything else is converted
+  kAnything,      // what comes
+  kNext,          // passes them on: what the next stage wants
+  kByFunction,    // arrays for an operation or an expression, else anything
+  kNextOrArrays,  // arrays for an operation or an expression, else what the next stage wants
+};
 
-const char* KindName(const Spec& spec) { return spec.kind == Spec::Kind::kMap ? "map" : "filter"; }
+struct StageRow {
+  const char* kind;
+  Wants wants;
+  bool is_sink;  // makes one result of all items
+  // `to_arrays`: a stage that wants arrays comes next.
+  void (*add)(ModuleState* state, const Spec& spec, bool to_arrays, Built* built);
+};
+
+const char* KindName(const Spec& spec) { return spec.row->kind; }
+
+// An entry of the keyword arguments, which Python has checked; 0 where there is none.
+int64_t IntegerOf(const Spec& spec, const char* name) {
+  const Ref value = spec.kwargs == nullptr ? Ref() : capi::EntryOrNull(spec.kwargs, name);
+  return value ? capi::Integer(value.get()) : 0;
+}
 
 std::string NameOf(PyObject* callable) {
   const Ref name = capi::AttributeOrNull(callable, "__name__");
@@ -168,7 +176,85 @@ PythonCall CallFrom(ModuleState* state, const Spec& spec, Built* built) {
           args.get(), spec.kwargs, spec.aligned};
 }
 
-void AddReduce(ModuleState* state, const Spec& spec, StageList* stages) {
+pipeline::Expressions ExpressionsOf(const Spec& spec, Built* built) {
+  if (PyTuple_GET_SIZE(spec.args) != 0 || spec.kwargs != nullptr) {
+    Raise(PyExc_TypeError, "%s() of an expression takes no other arguments", KindName(spec));
+  }
+  Hold(built, spec.function);  // keeps the arrays in it
+  const expr::NodeRef& root = spec.expression->node;
+  return {{root}, expr::ColumnsOf(*root), false};
+}
+
+void Add(Built* built, std::shared_ptr<const pipeline::Stage> stage) {
+  built->pipeline.stages.push_back(std::move(stage));
+}
+
+// ---- the rows of the table ----
+
+void AddMap(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
+  if (spec.expression != nullptr) {
+    Add(built, pipeline::MapStage(ExpressionsOf(spec, built)));
+  } else if (spec.operation != nullptr) {
+    Add(built, pipeline::MapStage(OperationFrom(state, spec, built)));
+  } else {
+    Add(built, CallStage({state, built->owned}, CallFrom(state, spec, built), to_arrays));
+  }
+}
+
+void AddFilter(ModuleState* state, const Spec& spec, bool, Built* built) {
+  if (spec.expression != nullptr) {
+    Add(built, pipeline::FilterStage(ExpressionsOf(spec, built)));
+  } else if (spec.operation != nullptr) {
+    Add(built, pipeline::FilterStage(OperationFrom(state, spec, built)));
+  } else {
+    Add(built, CallFilter({state, built->owned}, CallFrom(state, spec, built)));
+  }
+}
+
+void AddFlatMap(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
+  Add(built, CallFlatMap({state, built->owned}, CallFrom(state, spec, built), to_arrays));
+}
+
+void AddTap(ModuleState* state, const Spec& spec, bool, Built* built) {
+  Add(built, CallTap({state, built->owned}, CallFrom(state, spec, built)));
+}
+
+void AddEnumerate(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
+  Add(built, EnumerateStage({state, built->owned}, IntegerOf(spec, "start"), to_arrays));
+}
+
+void AddTake(ModuleState*, const Spec& spec, bool, Built* built) {
+  Add(built, pipeline::TakeStage(IntegerOf(spec, "n")));
+}
+
+void AddSkip(ModuleState*, const Spec& spec, bool, Built* built) {
+  Add(built, pipeline::SkipStage(IntegerOf(spec, "n")));
+}
+
+void AddShuffle(ModuleState*, const Spec& spec, bool, Built* built) {
+  const Ref seed = capi::EntryOrNull(spec.kwargs, "seed");
+  const auto bits = PyLong_AsUnsignedLongLong(seed.get());
+  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  Add(built, pipeline::ShuffleStage({IntegerOf(spec, "buffer"), bits}));
+}
+
+void AddBatch(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
+  Add(built, pipeline::GroupStage(IntegerOf(spec, "n"), IntegerOf(spec, "drop_last") != 0));
+  Hold(built, spec.function);
+  Add(built, CollateStage({state, built->owned}, spec.function, to_arrays));
+}
+
+void AddRebatch(ModuleState*, const Spec& spec, bool, Built* built) {
+  Add(built, pipeline::CutStage({IntegerOf(spec, "rows"), IntegerOf(spec, "nbytes"),
+                                 IntegerOf(spec, "drop_last") != 0}));
+  Add(built, pipeline::JoinStage(pipeline::Join::kConcat));
+}
+
+void AddUnbatch(ModuleState* state, const Spec&, bool to_arrays, Built* built) {
+  Add(built, CallFlatMap({state, built->owned}, {"unbatch", nullptr, nullptr, nullptr}, to_arrays));
+}
+
+void AddReduce(ModuleState* state, const Spec& spec, bool, Built* built) {
   std::vector<simd::Reduction> reductions;
   if (!PyTuple_Check(spec.function)) Raise(PyExc_TypeError, "reduce needs a tuple of reductions");
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(spec.function); ++i) {
@@ -184,29 +270,66 @@ void AddReduce(ModuleState* state, const Spec& spec, StageList* stages) {
   const Ref given = spec.kwargs == nullptr ? Ref() : capi::EntryOrNull(spec.kwargs, "ddof");
   if (given) ddof = capi::Double(given.get());
   for (auto& stage : pipeline::ReduceStages(std::move(reductions), ddof)) {
-    stages->push_back(std::move(stage));
+    built->pipeline.stages.push_back(std::move(stage));
   }
 }
 
-// `to_arrays`: a native stage comes next.
-void AddStage(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
-  StageList* stages = &built->pipeline.stages;
-  switch (spec.kind) {
-    case Spec::Kind::kReduce:
-      return AddReduce(state, spec, stages);
-    case Spec::Kind::kCollect:
-      return stages->push_back(pipeline::CollectStage());
-    case Spec::Kind::kMap:
-      stages->push_back(spec.native() ? pipeline::MapStage(OperationFrom(state, spec, built))
-                                      : CallStage({state, built->owned},
-                                                  CallFrom(state, spec, built), to_arrays));
-      return;
-    case Spec::Kind::kFilter:
-      stages->push_back(spec.native()
-                            ? pipeline::FilterStage(OperationFrom(state, spec, built))
-                            : CallFilter({state, built->owned}, CallFrom(state, spec, built)));
-      return;
+void AddCollect(ModuleState*, const Spec&, bool, Built* built) {
+  Add(built, pipeline::CollectStage());
+}
+
+constexpr StageRow kRows[] = {
+    {"map", Wants::kByFunction, false, &AddMap},
+    {"filter", Wants::kNextOrArrays, false, &AddFilter},
+    {"flat_map", Wants::kAnything, false, &AddFlatMap},
+    {"tap", Wants::kNext, false, &AddTap},
+    {"enumerate", Wants::kAnything, false, &AddEnumerate},
+    {"take", Wants::kNext, false, &AddTake},
+    {"skip", Wants::kNext, false, &AddSkip},
+    {"shuffle", Wants::kNext, false, &AddShuffle},
+    {"batch", Wants::kAnything, false, &AddBatch},
+    {"rebatch", Wants::kArrays, false, &AddRebatch},
+    {"unbatch", Wants::kAnything, false, &AddUnbatch},
+    {"reduce", Wants::kArrays, true, &AddReduce},
+    {"collect", Wants::kArrays, true, &AddCollect},
+};
+
+Spec ReadSpec(ModuleState* state, PyObject* tuple) {
+  Spec spec{};
+  const char* kind;
+  unsigned long long aligned;
+  if (!PyArg_ParseTuple(tuple, "sOO!OK", &kind, &spec.function, &PyTuple_Type, &spec.args,
+                        &spec.kwargs, &aligned)) {
+    throw capi::PythonError{};
   }
+  spec.aligned = aligned;
+  if (!PyDict_Check(spec.kwargs) || PyDict_GET_SIZE(spec.kwargs) == 0) spec.kwargs = nullptr;
+  spec.row = std::ranges::find_if(
+      kRows, [kind](const StageRow& row) { return std::strcmp(row.kind, kind) == 0; });
+  if (spec.row == std::end(kRows)) Raise(PyExc_ValueError, "unknown kind of stage '%s'", kind);
+  if (Py_TYPE(spec.function) == state->operation_type) {
+    spec.operation = reinterpret_cast<const OperationObject*>(spec.function);
+  } else if (IsExpression(state, spec.function)) {
+    spec.expression = AsExpression(spec.function);
+  }
+  return spec;
+}
+
+// Whether the stage wants arrays, when the one behind it does or does not.
+bool WantsArrays(const Spec& spec, bool next) {
+  switch (spec.row->wants) {
+    case Wants::kArrays:
+      return true;
+    case Wants::kAnything:
+      return false;
+    case Wants::kNext:
+      return next;
+    case Wants::kByFunction:
+      return spec.native();
+    case Wants::kNextOrArrays:
+      return spec.native() || next;
+  }
+  return false;
 }
 
 std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObject* source,
@@ -247,16 +370,16 @@ Built BuildPipeline(ModuleState* state, PyObject* source, PyObject* stages, int 
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(stages); ++i) {
     specs.push_back(ReadSpec(state, PyTuple_GET_ITEM(stages, i)));
   }
-  // Backwards: a Python filter passes on what it gets, so what it gets must suit what follows it.
+  // Backwards, as some stages pass on what they get, which must suit what follows.
   std::vector<bool> to_arrays(specs.size() + 1, false);
   for (size_t i = specs.size(); i > 0; --i) {
-    const Spec& spec = specs[i - 1];
-    const bool passes_on = spec.kind == Spec::Kind::kFilter && !spec.native();
-    to_arrays[i - 1] = passes_on ? to_arrays[i] : spec.native();
+    to_arrays[i - 1] = WantsArrays(specs[i - 1], to_arrays[i]);
   }
-  const bool not_empty = !specs.empty() && specs.back().kind >= Spec::Kind::kReduce;
+  const bool not_empty = !specs.empty() && specs.back().row->is_sink;
   built.pipeline.source = SourceFrom(state, source, not_empty, to_arrays[0], &built);
-  for (size_t i = 0; i < specs.size(); ++i) AddStage(state, specs[i], to_arrays[i + 1], &built);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    specs[i].row->add(state, specs[i], to_arrays[i + 1], &built);
+  }
   return built;
 }
 

@@ -1,13 +1,17 @@
 #include "bindings/pipeline_stages.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <tuple>
+#include <utility>
 
 #include "bindings/create.h"
 #include "bindings/pipeline_value.h"
 #include "capi/object.h"
 #include "pipeline/array_stages.h"
 #include "pipeline/rows_source.h"
+#include "pipeline/stages.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -255,6 +259,23 @@ class CallRun final : public pipeline::StageRun {
   const bool to_arrays_;
 };
 
+// What a call sees of an item that goes on: from then on nobody may write into it.
+Ref SharedWith(const PythonSide& side, const Item& item) {
+  Chunk* chunk = item->AsChunk();
+  if (chunk == nullptr) return Ref::Borrow(static_cast<PythonValue&>(*item).get());
+  auto copy = std::make_unique<Chunk>();
+  for (int i = 0; i < chunk->size(); ++i) {
+    pipeline::Part& part = (*chunk)[i];
+    part.fresh = false;
+    if (i == 0)
+      (*copy)[0] = part;
+    else
+      copy->Append(part);
+  }
+  copy->is_tuple = chunk->is_tuple;
+  return ObjectFromItem(side.state, std::move(copy));
+}
+
 class FilterRun final : public pipeline::StageRun {
  public:
   FilterRun(PythonSide side, const PythonCall& call) : side_(std::move(side)), call_(call) {}
@@ -263,7 +284,7 @@ class FilterRun final : public pipeline::StageRun {
     std::optional<pipeline::Part> mask;
     SPANFLOW_TRY(RunAttached(side_, context, [&] {
       const Rows rows = RowsOfItem(item);
-      const Ref object = Borrowed(item);
+      const Ref object = SharedWith(side_, item);
       const Ref result = CallWith(side_.state, call_, object.get(), rows);
       mask = MaskOf(item, result.get());
       if (mask.has_value()) {
@@ -283,24 +304,6 @@ class FilterRun final : public pipeline::StageRun {
   }
 
  private:
-  // The object for the call. The item goes on as it is, but the callable may keep what it sees, so
-  // nobody may write into it from now on.
-  Ref Borrowed(const Item& item) const {
-    Chunk* chunk = item->AsChunk();
-    if (chunk == nullptr) return Ref::Borrow(static_cast<PythonValue&>(*item).get());
-    auto copy = std::make_unique<Chunk>();
-    for (int i = 0; i < chunk->size(); ++i) {
-      pipeline::Part& part = (*chunk)[i];
-      part.fresh = false;
-      if (i == 0)
-        (*copy)[0] = part;
-      else
-        copy->Append(part);
-    }
-    copy->is_tuple = chunk->is_tuple;
-    return ObjectFromItem(side_.state, std::move(copy));
-  }
-
   // An array of bool with at least one dimension selects rows of the item's arrays.
   std::optional<pipeline::Part> MaskOf(const Item& item, PyObject* result) const {
     if (PyBool_Check(result) || !IsArrayLike(side_.state, result)) return {};
@@ -318,24 +321,181 @@ class FilterRun final : public pipeline::StageRun {
   const PythonCall& call_;
 };
 
-class CallDescription final : public pipeline::Stage {
+// An item that a Python stage made, with the credit that it takes.
+Status EmitMade(const PythonSide& side, Ref object, bool to_arrays, Context& context) {
+  Item made = ItemFromObject(side, std::move(object), to_arrays);
+  if (const int64_t nbytes = made->nbytes(); nbytes > 0) {
+    made->credit = pipeline::Credit::Take(context.budget(), nbytes);
+    SPANFLOW_TRY(context.budget()->CheckItem(nbytes));
+  }
+  context.Emit(std::move(made));
+  return Status::Ok();
+}
+
+class FlatMapRun final : public pipeline::StageRun {
  public:
-  CallDescription(PythonSide side, PythonCall call, bool to_arrays, bool is_filter)
-      : side_(std::move(side)),
-        call_(std::move(call)),
-        to_arrays_(to_arrays),
-        is_filter_(is_filter) {}
-  std::string Name() const override { return call_.name; }
-  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
-    if (is_filter_) return std::unique_ptr<pipeline::StageRun>(new FilterRun(side_, call_));
-    return std::unique_ptr<pipeline::StageRun>(new CallRun(side_, call_, to_arrays_));
+  FlatMapRun(PythonSide side, const PythonCall& call, bool to_arrays)
+      : side_(std::move(side)), call_(call), to_arrays_(to_arrays) {}
+
+  Status Process(Item item, Context& context) override {
+    if (call_.callable == nullptr && item->AsChunk() != nullptr) {
+      return pipeline::EmitRows(std::move(item), context);
+    }
+    std::unique_ptr<Item> rows;
+    SPANFLOW_TRY(
+        RunAttached(side_, context, [&] { return Iterate(std::move(item), context, &rows); }));
+    return rows == nullptr ? Status::Ok() : pipeline::EmitRows(std::move(*rows), context);
+  }
+
+ private:
+  // Emits the items of what the callable gives; or `rows`, where that is an array.
+  Status Iterate(Item item, Context& context, std::unique_ptr<Item>* rows) const {
+    const Rows at = RowsOfItem(item);
+    Ref object = ObjectFromItem(side_.state, std::move(item));
+    if (call_.callable != nullptr) object = CallWith(side_.state, call_, object.get(), at);
+    if (IsArrayLike(side_.state, object.get()) && !PyBytes_Check(object.get())) {
+      *rows = std::make_unique<Item>(ItemFromObject(side_, std::move(object), true));
+      return Status::Ok();
+    }
+    const Ref iterator = Check(PyObject_GetIter(object.get()));
+    while (Ref next = Ref::Steal(PyIter_Next(iterator.get()))) {
+      SPANFLOW_TRY(EmitMade(side_, std::move(next), to_arrays_, context));
+    }
+    if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+    return Status::Ok();
+  }
+
+  const PythonSide side_;
+  const PythonCall& call_;
+  const bool to_arrays_;
+};
+
+class TapRun final : public pipeline::StageRun {
+ public:
+  TapRun(PythonSide side, const PythonCall& call) : side_(std::move(side)), call_(call) {}
+
+  Status Process(Item item, Context& context) override {
+    SPANFLOW_TRY(RunAttached(side_, context, [&] {
+      const Ref object = SharedWith(side_, item);
+      CallWith(side_.state, call_, object.get(), RowsOfItem(item));
+      return Status::Ok();
+    }));
+    context.Emit(std::move(item));
+    return Status::Ok();
   }
 
  private:
   const PythonSide side_;
-  const PythonCall call_;
+  const PythonCall& call_;
+};
+
+class EnumerateRun final : public pipeline::StageRun {
+ public:
+  EnumerateRun(PythonSide side, int64_t start, bool to_arrays)
+      : side_(std::move(side)), next_(start), to_arrays_(to_arrays) {}
+
+  Status Process(Item item, Context& context) override {
+    return RunAttached(side_, context, [&] {
+      pipeline::Credit credit = std::move(item->credit);  // the pair has what the item has
+      const Ref number = Check(PyLong_FromLongLong(next_++));
+      const Ref object = ObjectFromItem(side_.state, std::move(item));
+      Item made =
+          ItemFromObject(side_, Check(PyTuple_Pack(2, number.get(), object.get())), to_arrays_);
+      made->credit = std::move(credit);
+      context.Emit(std::move(made));
+      return Status::Ok();
+    });
+  }
+
+ private:
+  const PythonSide side_;
+  int64_t next_;
   const bool to_arrays_;
-  const bool is_filter_;
+};
+
+class CollateRun final : public pipeline::StageRun {
+ public:
+  CollateRun(PythonSide side, PyObject* collate, bool to_arrays)
+      : side_(std::move(side)), collate_(collate), to_arrays_(to_arrays) {}
+
+  Status Process(Item item, Context& context) override {
+    pipeline::Items items = std::move(static_cast<pipeline::Group&>(*item).items);
+    const bool all_chunks =
+        std::ranges::all_of(items, [](const Item& i) { return i->AsChunk() != nullptr; });
+    if (all_chunks) {
+      SPANFLOW_ASSIGN(Item joined,
+                      pipeline::JoinItems(std::move(items), pipeline::Join::kStack, context));
+      context.Emit(std::move(joined));
+      return Status::Ok();
+    }
+    return RunAttached(side_, context, [&] {
+      const Ref list = Check(PyList_New(0));
+      for (Item& one : items) {
+        const Ref object = ObjectFromItem(side_.state, std::move(one));
+        capi::CheckStatus(PyList_Append(list.get(), object.get()));
+      }
+      return EmitMade(side_, Check(PyObject_CallOneArg(collate_, list.get())), to_arrays_, context);
+    });
+  }
+
+ private:
+  const PythonSide side_;
+  PyObject* const collate_;
+  const bool to_arrays_;
+};
+
+// A stage whose run is made of what a call needs and what the description says.
+template <class Run, class... More>
+class CallDescription final : public pipeline::Stage {
+ public:
+  CallDescription(pipeline::Mode mode, PythonSide side, PythonCall call, More... more)
+      : mode_(mode), side_(std::move(side)), call_(std::move(call)), more_(more...) {}
+  std::string Name() const override { return call_.name; }
+  pipeline::Mode mode() const override { return mode_; }
+  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
+    return std::apply(
+        [this](More... more) {
+          return std::unique_ptr<pipeline::StageRun>(new Run(side_, call_, more...));
+        },
+        more_);
+  }
+
+ private:
+  const pipeline::Mode mode_;
+  const PythonSide side_;
+  const PythonCall call_;
+  const std::tuple<More...> more_;
+};
+
+class EnumerateDescription final : public pipeline::Stage {
+ public:
+  EnumerateDescription(PythonSide side, int64_t start, bool to_arrays)
+      : side_(std::move(side)), start_(start), to_arrays_(to_arrays) {}
+  std::string Name() const override { return "enumerate"; }
+  pipeline::Mode mode() const override { return pipeline::Mode::kSerialInOrder; }
+  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
+    return std::unique_ptr<pipeline::StageRun>(new EnumerateRun(side_, start_, to_arrays_));
+  }
+
+ private:
+  const PythonSide side_;
+  const int64_t start_;
+  const bool to_arrays_;
+};
+
+class CollateDescription final : public pipeline::Stage {
+ public:
+  CollateDescription(PythonSide side, PyObject* collate, bool to_arrays)
+      : side_(std::move(side)), collate_(collate), to_arrays_(to_arrays) {}
+  std::string Name() const override { return "stack"; }
+  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
+    return std::unique_ptr<pipeline::StageRun>(new CollateRun(side_, collate_, to_arrays_));
+  }
+
+ private:
+  const PythonSide side_;
+  PyObject* const collate_;
+  const bool to_arrays_;
 };
 
 }  // namespace
@@ -346,12 +506,43 @@ std::shared_ptr<const pipeline::Source> IteratorSource(PythonSide side, std::str
                                                to_arrays);
 }
 
+namespace {
+
+template <class Run, class... More>
+std::shared_ptr<const pipeline::Stage> Describe(pipeline::Mode mode, PythonSide side,
+                                                PythonCall call, More... more) {
+  return std::make_shared<CallDescription<Run, More...>>(mode, std::move(side), std::move(call),
+                                                         more...);
+}
+
+}  // namespace
+
 std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays) {
-  return std::make_shared<CallDescription>(std::move(side), std::move(call), to_arrays, false);
+  return Describe<CallRun>(pipeline::Mode::kParallel, std::move(side), std::move(call), to_arrays);
 }
 
 std::shared_ptr<const pipeline::Stage> CallFilter(PythonSide side, PythonCall call) {
-  return std::make_shared<CallDescription>(std::move(side), std::move(call), false, true);
+  return Describe<FilterRun>(pipeline::Mode::kParallel, std::move(side), std::move(call));
+}
+
+std::shared_ptr<const pipeline::Stage> CallFlatMap(PythonSide side, PythonCall call,
+                                                   bool to_arrays) {
+  return Describe<FlatMapRun>(pipeline::Mode::kParallel, std::move(side), std::move(call),
+                              to_arrays);
+}
+
+std::shared_ptr<const pipeline::Stage> CallTap(PythonSide side, PythonCall call) {
+  return Describe<TapRun>(pipeline::Mode::kSerialInOrder, std::move(side), std::move(call));
+}
+
+std::shared_ptr<const pipeline::Stage> EnumerateStage(PythonSide side, int64_t start,
+                                                      bool to_arrays) {
+  return std::make_shared<EnumerateDescription>(std::move(side), start, to_arrays);
+}
+
+std::shared_ptr<const pipeline::Stage> CollateStage(PythonSide side, PyObject* collate,
+                                                    bool to_arrays) {
+  return std::make_shared<CollateDescription>(std::move(side), collate, to_arrays);
 }
 
 }  // namespace spanflow::bindings

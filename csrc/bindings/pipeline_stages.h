@@ -33,5 +33,18 @@ struct PythonCall {
 std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays);
 // The item goes on if the result is true; an array of bool selects rows.
 std::shared_ptr<const pipeline::Stage> CallFilter(PythonSide side, PythonCall call);
+// Each item of the result, which may be any iterable, goes on by itself; without a callable, of the
+// item itself. An array gives its rows.
+std::shared_ptr<const pipeline::Stage> CallFlatMap(PythonSide side, PythonCall call,
+                                                   bool to_arrays);
+// Called in order; the item goes on as it is.
+std::shared_ptr<const pipeline::Stage> CallTap(PythonSide side, PythonCall call);
+// The item as a tuple (number, item).
+std::shared_ptr<const pipeline::Stage> EnumerateStage(PythonSide side, int64_t start,
+                                                      bool to_arrays);
+// Groups (pipeline/stages.h) as one item: chunks side by side, anything else as collate(list) makes
+// it.
+std::shared_ptr<const pipeline::Stage> CollateStage(PythonSide side, PyObject* collate,
+                                                    bool to_arrays);
 
 }  // namespace spanflow::bindings

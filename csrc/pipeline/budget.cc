@@ -57,6 +57,13 @@ base::Status Budget::CheckItem(int64_t nbytes) const {
                              ": make the items smaller (rows=) or allow more (memory=)");
 }
 
+base::Status Budget::CheckHeld(const std::string& stage, int64_t nbytes) const {
+  if (nbytes <= limit_) return base::Status::Ok();
+  return base::Status::Value(stage + " holds back " + std::to_string(nbytes) +
+                             " bytes, but the run may hold " + std::to_string(limit_) +
+                             ": let it hold fewer or smaller items, or allow more (memory=)");
+}
+
 memory::BlockRef WithCredit(memory::BlockRef block, Credit credit) {
   return memory::BlockRef::Adopt(new CreditedBlock(std::move(block), std::move(credit)));
 }

@@ -8,7 +8,7 @@
 //
 // Owns: counters; a Credit keeps its Budget alive, so that bytes may outlive the run.
 // Threads: thread-safe. Attached: not needed.
-// Fails: CheckItem returns a ValueError for an item that is larger than the whole budget.
+// Fails: CheckItem and CheckHeld return a ValueError for more than the whole budget.
 #pragma once
 
 #include <atomic>
@@ -40,6 +40,8 @@ class Budget {
   void Give(int64_t nbytes);
 
   base::Status CheckItem(int64_t nbytes) const;
+  // Whether a stage may hold so many bytes back until more items come.
+  base::Status CheckHeld(const std::string& stage, int64_t nbytes) const;
 
   // Set by a thread that is about to wait for bytes: the next Give notifies `freed`.
   std::atomic<bool> wanted{false};

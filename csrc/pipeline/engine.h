@@ -173,6 +173,8 @@ class Engine {
   void PushReady(int64_t token);
   bool LeaveToOthers(Worker& worker, int64_t token, size_t stage);
   void Fail(Worker& worker, int64_t token, const std::string& stage, base::Status status);
+  void EndAt(int64_t token);
+  void StopAt(int64_t token);
   bool Dropped(int64_t token) const { return token > stop_.load(); }
 
   // output.cc

@@ -53,6 +53,10 @@ class Context {
   // Passes an item on. A stage may emit none, one or several for each that it gets.
   void Emit(Item item) { out_.push_back(std::move(item)); }
 
+  // For serial stages in order: the item in hand is the last one that is wanted. What is behind it
+  // is dropped, errors as well, and the stages behind this one finish.
+  void EndHere() { end_here_ = true; }
+
   // A new array that counts against the run's memory until its last view dies.
   base::Result<array::View> NewArray(const base::DType& dtype, const base::Dims& shape);
   // The same for an array that was made already.
@@ -88,6 +92,7 @@ class Context {
   std::atomic<int64_t> bytes_made_{0};  // written by this thread only
   std::unique_ptr<Value> exception_;
   bool urgent_ = false;
+  bool end_here_ = false;
 };
 
 // What is known of the items at one place of a pipeline before it runs.

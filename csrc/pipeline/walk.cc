@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <new>
+#include <utility>
 
 #include "pipeline/engine.h"
 
@@ -14,7 +15,7 @@ using base::Status;
 // Takes the token in hand (worker.items) as far as it can go. `granted`: it holds the serial stage
 // that it starts at.
 void Engine::Walk(Worker& worker, int64_t token, size_t stage, bool granted) {
-  const bool last = SlotOf(token).last;
+  bool last = SlotOf(token).last;
   const int64_t begun = worker.now;
   for (; stage < stages_.size(); ++stage, granted = false) {
     Cell& cell = *stages_[stage];
@@ -29,6 +30,10 @@ void Engine::Walk(Worker& worker, int64_t token, size_t stage, bool granted) {
     }
     worker.item_ = token;
     Status status = RunStage(worker, cell, stage, last);
+    if (status.ok() && std::exchange(worker.end_here_, false)) {
+      EndAt(token);
+      last = true;
+    }
     if (cell.mode != Mode::kParallel) LeaveGate(cell, stage);
     if (!status.ok()) return Fail(worker, token, cell.name, std::move(status));
   }
@@ -215,9 +220,22 @@ bool Engine::RunParked(Worker& worker) {
   return true;
 }
 
+// The token is the last one: it takes the end token's place, and what is behind it is dropped.
+void Engine::EndAt(int64_t token) {
+  SlotOf(token).last = true;
+  StopAt(token);
+}
+
+void Engine::StopAt(int64_t token) {
+  int64_t stop = stop_.load();
+  while (token < stop && !stop_.compare_exchange_weak(stop, token)) {
+  }
+}
+
 void Engine::Fail(Worker& worker, int64_t token, const std::string& stage, Status status) {
   worker.items.clear();
   worker.out_.clear();
+  worker.end_here_ = false;
   auto error = std::make_unique<Error>();
   error->status = std::move(status);
   error->exception = std::move(worker.exception_);
@@ -225,9 +243,7 @@ void Engine::Fail(Worker& worker, int64_t token, const std::string& stage, Statu
   error->item = SlotOf(token).last ? -1 : token;
   if (std::exchange(worker.urgent_, false)) return FailNow(std::move(error));
 
-  int64_t stop = stop_.load();
-  while (token < stop && !stop_.compare_exchange_weak(stop, token)) {
-  }
+  StopAt(token);
   SlotOf(token).error = std::move(error);
   Complete(worker, token);
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import operator
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from spanflow._core import Array, Operation, Run, _start_run, asarray
+from spanflow._core import Array, Expression, Operation, Run, _start_run, asarray, empty
 
 _UNITS: Final = {
     "": 1,
@@ -98,8 +99,6 @@ class Stage:
     __slots__ = ("args", "function", "kind", "kwargs")
 
     def __init__(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]):
-        if not callable(function):
-            raise TypeError(f"{kind}() needs an operation or a callable, got {function!r}")
         for name, value in kwargs.items():
             if isinstance(value, Aligned):
                 raise TypeError(f"{kind}(): aligned() goes by position, not as {name}=")
@@ -110,15 +109,29 @@ class Stage:
 
     @property
     def native(self) -> bool:
-        return isinstance(self.function, Operation)
+        return isinstance(self.function, (Operation, Expression))
+
+    def gives_arrays(self, before: bool) -> bool:
+        """Whether its items are arrays for certain, if what it gets are or are not."""
+        if self.kind in ("flat_map", "enumerate"):
+            return False
+        if self.kind == "rebatch":
+            return True
+        return self.native if self.kind == "map" else before
 
     def spec(self) -> tuple[Any, ...]:
         args = tuple(arg.array if isinstance(arg, Aligned) else arg for arg in self.args)
         mask = sum(1 << i for i, arg in enumerate(self.args) if isinstance(arg, Aligned))
-        return (self.kind, self.function, args, self.kwargs, mask)
+        kwargs = self.kwargs
+        if self.kind == "shuffle":  # each run has an order of its own
+            seed = kwargs["seed"]
+            kwargs = {**kwargs, "seed": random.getrandbits(64) if seed is None else seed % 2**64}
+        function = _collate if self.kind == "batch" else self.function
+        return (self.kind, function, args, kwargs, mask)
 
     def __repr__(self) -> str:
-        words = [_callable_text(self.function), *map(_value_text, self.args)]
+        words = [] if self.function is None else [_callable_text(self.function)]
+        words += map(_value_text, self.args)
         words += [f"{name}={_value_text(value)}" for name, value in self.kwargs.items()]
         return f"{self.kind}({', '.join(words)})"
 
@@ -158,9 +171,11 @@ class Pipeline:
 
         An elementwise operation takes the item's array (or all arrays of a tuple) as its first
         operands and `args` as the others: numbers, arrays that broadcast, or `sf.aligned(array)`. A
-        reduction takes axis, keepdims and ddof, and reduces within each item.
+        reduction takes axis, keepdims and ddof, and reduces within each item. An expression
+        (`sf.col("t") * 1.8 + 32`) is computed for each item: its columns are the fields of a record
+        array, or the arrays of the item in the order of their first use.
         """
-        return self._with(Stage("map", function, args, kwargs))
+        return self._with(_calling("map", function, args, kwargs, expressions=True))
 
     def filter(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pipeline:
         """Keeps the items, or their rows, for which `function(item, *args, **kwargs)` is true.
@@ -168,7 +183,91 @@ class Pipeline:
         A result that is one truth value keeps or drops the whole item; an array of bool selects
         rows (or elements) of the item's arrays.
         """
-        return self._with(Stage("filter", function, args, kwargs))
+        return self._with(_calling("filter", function, args, kwargs, expressions=True))
+
+    def flat_map(
+        self, function: Callable[..., Iterable[Any]], /, *args: Any, **kwargs: Any
+    ) -> Pipeline:
+        """Replaces each item by the items of `function(item, *args, **kwargs)`, any iterable.
+
+        An array gives its rows, as views. What one item becomes is in memory together.
+        """
+        return self._with(_calling("flat_map", function, args, kwargs))
+
+    def tap(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Pipeline:
+        """Calls `function(item, *args, **kwargs)` with each item, in order, and passes it on."""
+        return self._with(_calling("tap", function, args, kwargs))
+
+    def enumerate(self, start: int = 0) -> Pipeline:
+        """Replaces each item by the tuple (number, item), counted from `start`."""
+        return self._with(
+            Stage("enumerate", None, (), {"start": _number("start", start, -(2**62))})
+        )
+
+    def take(self, n: int, /) -> Pipeline:
+        """Lets the first `n` items through and ends the source.
+
+        Threads may have taken a few more items from the source by then.
+        """
+        return self._with(Stage("take", None, (), {"n": _number("take", n, 0)}))
+
+    def skip(self, n: int, /) -> Pipeline:
+        """Drops the first `n` items."""
+        return self._with(Stage("skip", None, (), {"n": _number("skip", n, 0)}))
+
+    def shuffle(self, buffer: int, /, *, seed: int | None = None) -> Pipeline:
+        """Changes the order of the items at random.
+
+        `buffer` items are held back; whenever one comes, one of these, each as likely, goes on. A
+        buffer as long as the data makes every order equally likely. What comes out depends on
+        `seed` alone, whatever the number of threads; without it each run has an order of its own.
+        What is held counts against the run's memory and must fit into it.
+        """
+        if seed is not None:
+            seed = _number("seed", seed, -(2**63), 2**64)
+        return self._with(
+            Stage("shuffle", None, (), {"buffer": _number("buffer", buffer, 1), "seed": seed})
+        )
+
+    def batch(self, n: int, /, *, drop_last: bool = False) -> Pipeline:
+        """Makes one item of every `n`: arrays are stacked along a new first axis.
+
+        Tuples and dicts become tuples and dicts of what is made of their entries; numbers become an
+        array, anything else a list. Arrays that are stacked have one shape and dtype. The last
+        batch has what is left, or is left out with `drop_last`.
+        """
+        kwargs = {"n": _number("batch", n, 1), "drop_last": bool(drop_last)}
+        return self._with(Stage("batch", None, (), kwargs))
+
+    def rebatch(
+        self,
+        rows: int | None = None,
+        /,
+        *,
+        nbytes: int | str | None = None,
+        drop_last: bool = False,
+    ) -> Pipeline:
+        """Cuts arrays anew along their first axis: into `rows` rows, or as many as fit `nbytes`.
+
+        Where pieces of several arrays meet they are copied, else they are views. The last item has
+        what is left, or is left out with `drop_last`. `nbytes` is a number or "64kB", "1MiB", and
+        means all arrays of a tuple together; the rows are counted by the first array that comes.
+        """
+        if (rows is None) == (nbytes is None):
+            raise TypeError("rebatch() takes either rows or nbytes=")
+        kwargs = {
+            "rows": 0 if rows is None else _number("rows", rows, 1),
+            "nbytes": 0 if nbytes is None else _bytes(nbytes, "nbytes"),
+            "drop_last": bool(drop_last),
+        }
+        return self._with(Stage("rebatch", None, (), kwargs))
+
+    def unbatch(self) -> Pipeline:
+        """Replaces each array by its rows (views), a tuple of arrays by tuples of rows.
+
+        Any other item is iterated over.
+        """
+        return self._with(Stage("unbatch", None, (), {}))
 
     def prefetch(self, n: int, /) -> Pipeline:
         """Lets up to `n` finished items wait for the consumer, beside one in hand per thread.
@@ -244,6 +343,27 @@ class Pipeline:
             return Pipeline(items)._collect_native(1, None)
         return items
 
+    def for_each(
+        self,
+        function: Callable[[Any], Any],
+        /,
+        *,
+        threads: int | None = None,
+        memory: int | str | None = None,
+    ) -> int:
+        """Runs the pipeline and calls `function` with each item, on this thread.
+
+        Returns how many items there were.
+        """
+        if not callable(function):
+            raise TypeError(f"for_each() needs a function, got {function!r}")
+        count = 0
+        with self.run(threads=threads, memory=memory) as run:
+            for item in run:
+                function(item)
+                count += 1
+        return count
+
     def __repr__(self) -> str:
         lines = [_source_text(self._source), *map(repr, self._stages)]
         if self._prefetch >= 0:
@@ -264,10 +384,10 @@ class Pipeline:
         return pipe
 
     def _gives_arrays(self) -> bool:
-        for stage in reversed(self._stages):
-            if stage.kind == "map":
-                return stage.native
-        return isinstance(self._source, Rows)
+        gives = isinstance(self._source, Rows)
+        for stage in self._stages:
+            gives = stage.gives_arrays(gives)
+        return gives
 
     def _start(
         self,
@@ -303,7 +423,46 @@ class Pipeline:
         return [] if result is _MISSING else result
 
 
-def _bytes(memory: int | str | None) -> int:
+def _calling(
+    kind: str,
+    function: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    expressions: bool = False,
+) -> Stage:
+    """A stage that calls a function, or computes an expression where it may."""
+    if callable(function) or (expressions and isinstance(function, Expression)):
+        return Stage(kind, function, args, kwargs)
+    may_be = "an operation, an expression or a callable" if expressions else "a callable"
+    raise TypeError(f"{kind}() needs {may_be}, got {function!r}")
+
+
+def _collate(items: list[Any]) -> Any:
+    """One item of several, as `Pipeline.batch` says."""
+    first = items[0]
+    if isinstance(first, tuple):
+        return tuple(_collate(list(column)) for column in zip(*items, strict=True))
+    if isinstance(first, dict):
+        return {key: _collate([item[key] for item in items]) for key in first}
+    if isinstance(first, (bool, int, float, complex)):
+        return asarray(items)
+    if not isinstance(first, Array) and not hasattr(first, "__array_interface__"):
+        return items
+    arrays = [asarray(item) for item in items]
+    for array in arrays:
+        if array.shape != arrays[0].shape or array.dtype != arrays[0].dtype:
+            raise ValueError(
+                "batch() stacks arrays of one shape and dtype, got "
+                f"{_array_text(arrays[0])} and {_array_text(array)}"
+            )
+    stacked = empty((len(arrays), *arrays[0].shape), arrays[0].dtype)
+    for i, array in enumerate(arrays):
+        stacked[i] = array
+    return stacked
+
+
+def _bytes(memory: int | str | None, name: str = "memory") -> int:
     """A size as a number of bytes; 0 for None."""
     if memory is None:
         return 0
@@ -313,10 +472,10 @@ def _bytes(memory: int | str | None) -> int:
         unit = text[len(number) :].strip()
         if unit not in _UNITS or not number.replace(".", "", 1).isdecimal():
             raise ValueError(
-                f'memory must be bytes or a size such as "512MB" or "1GiB", got {memory!r}'
+                f'{name} must be bytes or a size such as "512MB" or "1GiB", got {memory!r}'
             )
         memory = int(float(number) * _UNITS[unit])
-    return _number("memory", memory, 1)
+    return _number(name, memory, 1)
 
 
 def _number(name: str, value: Any, least: int, most: int = 2**63 - 1) -> int:
@@ -350,6 +509,8 @@ def _value_text(value: Any) -> str:
 
 
 def _callable_text(function: Any) -> str:
+    if isinstance(function, Expression):
+        return repr(function).removeprefix("<spanflow expression ").removesuffix(">")
     return str(getattr(function, "__name__", None) or repr(function))
 
 
