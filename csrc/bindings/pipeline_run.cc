@@ -179,6 +179,9 @@ Ref StageDict(const pipeline::StageStats& stage) {
   SetEntry(dict, "busy", Seconds(stage.busy_ns));
   SetEntry(dict, "wait", Seconds(stage.wait_ns));
   SetEntry(dict, "attached", Seconds(stage.attached_ns));
+  SetEntry(dict, "p50", Seconds(stage.times.Quantile(0.5)));
+  SetEntry(dict, "p90", Seconds(stage.times.Quantile(0.9)));
+  SetEntry(dict, "p99", Seconds(stage.times.Quantile(0.99)));
   return dict;
 }
 
@@ -206,6 +209,12 @@ Ref Stats(PyObject* self, PyObject*) {
   SetEntry(dict, "memory", Integer(stats.memory));
   SetEntry(dict, "stages", std::move(stages));
   return dict;
+}
+
+Ref Report(PyObject* self, PyObject*) {
+  const Ref module = Check(PyImport_ImportModule("spanflow._report"));
+  const Ref stats = Stats(self, nullptr);
+  return Check(PyObject_CallMethod(module.get(), "Report", "O", stats.get()));
 }
 
 Ref Repr(PyObject* self) {
@@ -352,6 +361,10 @@ PyMethodDef methods[] = {
      "without it. 'stages' has one dict per stage, the source first; busy and wait are summed "
      "over\n"
      "threads and items."},
+    {"report", capi::Method<&Report>(), METH_NOARGS,
+     "report($self, /)\n--\n\n"
+     "What the run did so far as a table for people, with the bottleneck and what to do about it:\n"
+     "print it, or show it in a notebook."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyMemberDef members[] = {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
+#include <numeric>
 
 #include "platform/topology.h"
 #include "runtime/fork.h"
@@ -193,6 +195,17 @@ bool Engine::AwaitEnd(std::chrono::milliseconds time) {
   return thread_ended_.WaitFor(time, [this] { return working_.load() == 0 && !helping_.load(); });
 }
 
+int64_t TimeBuckets::Quantile(double share) const {
+  const uint64_t all = std::accumulate(counts_.begin(), counts_.end(), uint64_t{0});
+  const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(all)));
+  uint64_t seen = 0;
+  for (size_t bucket = 0; bucket < kCount; ++bucket) {
+    seen += counts_[bucket];
+    if (seen >= wanted && seen != 0) return TimeOf(bucket);
+  }
+  return 0;
+}
+
 RunStats Engine::Stats() const {
   RunStats stats;
   stats.threads = threads_;
@@ -223,6 +236,9 @@ RunStats Engine::Stats() const {
       to.busy_ns += from.busy_ns.load(std::memory_order_relaxed);
       to.wait_ns += from.wait_ns.load(std::memory_order_relaxed);
       to.attached_ns += from.attached_ns.load(std::memory_order_relaxed);
+      for (size_t b = 0; b < TimeBuckets::kCount; ++b) {
+        to.times.Add(b, static_cast<uint64_t>(from.times[b].load(std::memory_order_relaxed)));
+      }
     }
   };
   stats.delivered = delivered_.load();

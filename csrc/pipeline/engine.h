@@ -10,6 +10,7 @@
 // (next to start) are alive, never more than limit_, which the ring can hold.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -42,6 +43,7 @@ struct StageCounters {
   std::atomic<int64_t> busy_ns{0};
   std::atomic<int64_t> wait_ns{0};
   std::atomic<int64_t> attached_ns{0};
+  std::array<std::atomic<int64_t>, TimeBuckets::kCount> times{};
 };
 inline void Count(std::atomic<int64_t>& counter, int64_t more) {
   counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);

@@ -4,6 +4,9 @@
 // Attached: not needed. Fails: never.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -18,6 +21,30 @@ inline int64_t Now() {
       .count();
 }
 
+// How long the items of a stage took, in buckets a fifth of their time wide or less.
+class TimeBuckets {
+ public:
+  static constexpr size_t kCount = 4 * 44;  // the last one begins at three hours
+
+  static size_t Of(int64_t nanoseconds) {
+    const auto time = static_cast<uint64_t>(std::max<int64_t>(nanoseconds, 4));
+    const int octave = std::bit_width(time) - 1;  // at least 2
+    return std::min(static_cast<size_t>(4 * (octave - 2)) + (time >> (octave - 2) & 3), kCount - 1);
+  }
+  // The middle of a bucket.
+  static int64_t TimeOf(size_t bucket) {
+    const auto octave = bucket / 4;
+    return static_cast<int64_t>(((4 + bucket % 4) * 2 + 1) << octave) / 2;
+  }
+
+  void Add(size_t bucket, uint64_t count) { counts_[bucket] += count; }
+  // The time that this share of the items did not exceed; 0 of nothing.
+  int64_t Quantile(double share) const;
+
+ private:
+  std::array<uint64_t, kCount> counts_{};
+};
+
 struct StageStats {
   std::string name;
   const char* mode = "";
@@ -27,6 +54,7 @@ struct StageStats {
   int64_t busy_ns = 0;      // summed over threads
   int64_t wait_ns = 0;      // tokens waited for their turn here, or for memory
   int64_t attached_ns = 0;  // attached to an interpreter: holding the GIL, where there is one
+  TimeBuckets times;        // of one item of the source
 };
 
 struct RunStats {

@@ -127,6 +127,8 @@ bool Engine::ProduceInto(Worker& worker, Lease* lease) {
   const int64_t begun = worker.now;
   worker.now = Now();
   Count(counters.busy_ns, worker.now - begun);
+  const int64_t each = (worker.now - begun) / std::max<int64_t>(produced.count, 1);
+  Count(counters.times[TimeBuckets::Of(each)], produced.count);
   Count(counters.attached_ns, std::exchange(worker.attached_ns_, 0));
   Count(counters.items, produced.count);
   Count(counters.items_out, produced.count);

@@ -156,6 +156,7 @@ Status Engine::RunStage(Worker& worker, Cell& cell, size_t stage, bool last) {
   const int64_t begun = worker.now;
   worker.now = Now();
   Count(counters.busy_ns, worker.now - begun);
+  Count(counters.times[TimeBuckets::Of(worker.now - begun)], 1);
   if (worker.attached_ns_ != 0) {
     Count(counters.attached_ns, std::exchange(worker.attached_ns_, 0));
   }

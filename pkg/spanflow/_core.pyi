@@ -20,6 +20,8 @@ from typing import (
 
 from typing_extensions import Buffer, disjoint_base
 
+from spanflow._report import Report
+
 __version__: Final[str]
 
 class _HasArrayInterface(Protocol):
@@ -717,6 +719,7 @@ class Run:
     def __next__(self) -> Any: ...
     def close(self) -> None: ...
     def cancel(self) -> None: ...
+    def report(self) -> Report: ...
     def stats(self) -> _RunStats: ...
 
 add: Final[Operation]

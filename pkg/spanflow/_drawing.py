@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -22,11 +22,15 @@ _STYLE = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:12px"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box: its kind (which gives the colour), its text, and the nodes before it that it reads."""
+    """A box: its kind (which gives the colour), its text, and the nodes before it that it reads.
+
+    With `heat`, from 0 to 1, the colour says how much of something it has instead.
+    """
 
     kind: str
     text: str
     reads: tuple[int, ...] = ()
+    heat: float | None = None
 
 
 def graph_svg(nodes: Sequence[Node]) -> str:
@@ -93,7 +97,7 @@ def _layered(nodes: Sequence[Node]) -> tuple[list[Node], list[list[int]]]:
 
     for i, node in enumerate(nodes):
         reads = tuple(reach(read, depth[i] - 1) for read in node.reads)
-        graph[i] = Node(node.kind, node.text, reads)
+        graph[i] = replace(node, reads=reads)
     return graph, layers
 
 
@@ -120,10 +124,17 @@ def _edge(x0: float, y0: float, x1: float, y1: float) -> str:
 
 
 def _box(node: Node, left: float, width: float, middle: float) -> str:
-    fill = _FILLS[node.kind]
+    fill = _FILLS[node.kind] if node.heat is None else _warm(node.heat)
     return (
         f'<rect x="{left:.1f}" y="{middle - _HEIGHT / 2:.1f}" width="{width:.1f}" '
         f'height="{_HEIGHT:.1f}" rx="4" fill="{fill}" stroke="#8a939b"/>'
         f'<text x="{left + width / 2:.1f}" y="{middle + 4:.1f}" text-anchor="middle" '
         f'fill="#1f2328">{escape(node.text)}</text>'
     )
+
+
+def _warm(heat: float) -> str:
+    """From white to orange."""
+    cold, hot = (255, 255, 255), (247, 160, 92)
+    mixed = (round(c + (h - c) * heat) for c, h in zip(cold, hot, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixed)

@@ -32,13 +32,12 @@ Outcome RunOver(std::shared_ptr<const Source> source, Stages stages, int threads
 
 // The sum of each group, as one number; the stage that a group must pass before it is one.
 std::shared_ptr<const Stage> Sums() {
-  return std::make_shared<FunctionStage>(
-      "sums", Mode::kParallel, [](Item item, Context& context) {
-        int64_t sum = 0;
-        for (const Item& number : static_cast<Group&>(*item).items) sum += NumberIn(number);
-        context.Emit(std::make_unique<Number>(sum));
-        return base::Status::Ok();
-      });
+  return std::make_shared<FunctionStage>("sums", Mode::kParallel, [](Item item, Context& context) {
+    int64_t sum = 0;
+    for (const Item& number : static_cast<Group&>(*item).items) sum += NumberIn(number);
+    context.Emit(std::make_unique<Number>(sum));
+    return base::Status::Ok();
+  });
 }
 
 TEST(Stages, TakeAndSkip) {
@@ -71,8 +70,8 @@ TEST(Stages, WhatIsBehindTheLastItemDoesNotMatter) {
 }
 
 TEST(Stages, AnErrorBeforeTheLastItemComes) {
-  const auto fail = std::make_shared<FunctionStage>(
-      "fail", Mode::kParallel, [](Item item, Context& context) {
+  const auto fail =
+      std::make_shared<FunctionStage>("fail", Mode::kParallel, [](Item item, Context& context) {
         if (NumberIn(item) == 5) return base::Status::Value("five");
         context.Emit(std::move(item));
         return base::Status::Ok();
