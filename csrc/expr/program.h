@@ -31,7 +31,7 @@ struct Step {
   enum class Type : uint8_t { kOp, kCast, kCompress, kChain };
   Type type;
   simd::ElementwiseFn run = nullptr;  // kOp
-  Chain chain;                        // kChain
+  Chain chain = {};                   // kChain
   simd::CastFn cast = nullptr;        // kCast
   int64_t itemsize = 0;               // kCompress
   std::array<Place, 3> in{};
@@ -52,7 +52,7 @@ struct Link {
 // Reductions of one value: of what lies in a place, or of what a chain gives.
 struct Fold {
   Place in = 0;
-  Chain chain;  // not empty: its results are summed, and written nowhere
+  Chain chain = {};  // not empty: its results are summed, and written nowhere
   uint32_t domain = 0;
   array::SharedKernels kernels;
   size_t first = 0;             // accumulator

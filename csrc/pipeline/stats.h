@@ -28,8 +28,8 @@ class TimeBuckets {
 
   static size_t Of(int64_t nanoseconds) {
     const auto time = static_cast<uint64_t>(std::max<int64_t>(nanoseconds, 4));
-    const int octave = std::bit_width(time) - 1;  // at least 2
-    return std::min(static_cast<size_t>(4 * (octave - 2)) + (time >> (octave - 2) & 3), kCount - 1);
+    const auto octave = static_cast<size_t>(std::bit_width(time)) - 3;  // 0: 4 to 7 ns
+    return std::min(4 * octave + (time >> octave & 3), kCount - 1);
   }
   // The middle of a bucket.
   static int64_t TimeOf(size_t bucket) {
