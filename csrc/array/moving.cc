@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,6 +16,7 @@
 #include "array/promote.h"
 #include "array/split.h"
 #include "base/arith.h"
+#include "memory/heap.h"
 #include "runtime/pool.h"
 #include "simd/kernels.h"
 
@@ -123,11 +124,16 @@ class Mover {
   // What one thread works in: the loaded tile, two that take turns, and the results.
   struct Space {
     explicit Space(int64_t bytes)
-        : memory(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(4 * bytes))),
-          loaded(memory.get()),
+        : block(Allocate(4 * bytes)),
+          loaded(block->address()),
           turns{loaded + bytes, loaded + 2 * bytes},
           results(loaded + 3 * bytes) {}
-    std::unique_ptr<std::byte[]> memory;
+    static memory::BlockRef Allocate(int64_t bytes) {
+      base::Result<memory::BlockRef> made = memory::AllocateHeap(bytes);
+      if (!made.ok()) throw std::bad_alloc();
+      return *std::move(made);
+    }
+    memory::BlockRef block;
     std::byte* loaded;
     std::byte* turns[2];
     std::byte* results;
