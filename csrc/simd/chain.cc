@@ -200,8 +200,13 @@ class Chain {
     steps_[links.size()] = {end, {}, out};
   }
 
-  void RunTile(size_t offset) const {
+  // What is `ahead` of the tile is asked for meanwhile; 0: nothing.
+  template <bool kAhead = false>
+  void RunTile(size_t offset, size_t ahead = 0) const {
     const D d;
+    if constexpr (kAhead) {
+      if (!start_.repeats) PrefetchLines<kTile>(start_.at + offset + ahead);
+    }
     const size_t first = start_.repeats ? 0 : offset;
     const size_t next = start_.repeats ? 0 : kVectorBytes<D>;
 #define SPANFLOW_LOAD(k, v) const auto v = Load(d, start_.at + first + k * next);
@@ -259,7 +264,7 @@ void RunChain(std::span<const ChainLink> links, void* output, size_t n) {
 
 template <class T>
 PartSums<T> SumBlockOf(const Chain<T>& chain, std::span<const ChainLink> links, size_t offset,
-                       size_t lanes, std::byte* sums) {
+                       size_t lanes, size_t ahead, std::byte* sums) {
   constexpr size_t kTile = Chain<T>::kTile;
   const hn::ScalableTag<T> d;
   using D = decltype(d);
@@ -267,7 +272,12 @@ PartSums<T> SumBlockOf(const Chain<T>& chain, std::span<const ChainLink> links, 
     Store(hn::Set(d, T(-0.0)), d, sums + k * kVectorBytes<D>);
   }
   const size_t end = offset + lanes * sizeof(T);
-  for (; offset + kTile <= end; offset += kTile) chain.RunTile(offset);
+  for (; offset + kTile <= end; offset += kTile) {
+    if (ahead != 0)
+      chain.template RunTile<true>(offset, ahead);
+    else
+      chain.RunTile(offset);
+  }
   alignas(64) std::byte rest[kTile];
   RunPart<T>(links, offset, end - offset, rest);
 #define SPANFLOW_LOAD(k, v) const auto v = Load(d, sums + k * kVectorBytes<D>);
@@ -299,7 +309,8 @@ void SumChain(std::span<const ChainLink> links, size_t n, Accumulator* acc) {
   const Chain<T> chain(links, &AddTile, sums);
   for (size_t i = 0; i < n; i += kSumBlock<T>) {
     const size_t lanes = std::min(n - i, kSumBlock<T>);
-    const PartSums<T> found = SumBlockOf<T>(chain, links, i * sizeof(T), lanes, sums);
+    const PartSums<T> found =
+        SumBlockOf<T>(chain, links, i * sizeof(T), lanes, Ahead<T>(n - i), sums);
     if (!std::isfinite(found.re)) RunBlockOf<T>(links, i * sizeof(T), lanes, block);
     AddBlock<false>(found, block, lanes, &sum);
   }
