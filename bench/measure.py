@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 import timeit
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,19 +23,20 @@ class Row:
 
     room: str
     work: str
-    unit: str  # "x" (of NumPy's time), "ns", "µs" or "x heap"
+    unit: str  # "x" (of a peer's time, or a speed-up), "x heap", "ns", "µs", "s", "%"
     seen: float
     asked: float | None = None
     at_least: bool = False
     seconds: dict[str, float] = field(default_factory=dict)  # median of each peer
     note: str = ""
+    peer: str = "numpy"  # the one that `ratio` is of
 
     @property
     def ratio(self) -> float | None:
-        """Our time as a share of NumPy's, where NumPy does the same."""
-        if not {"spanflow", "numpy"} <= self.seconds.keys():
+        """Our time as a share of the peer's, where the peer does the same."""
+        if not {"spanflow", self.peer} <= self.seconds.keys():
             return None
-        return self.seconds["spanflow"] / self.seconds["numpy"]
+        return self.seconds["spanflow"] / self.seconds[self.peer]
 
     @property
     def reached(self) -> bool | None:
@@ -57,6 +58,30 @@ def medians(peers: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dic
             times[name].append(time.perf_counter() - start)
         order.reverse()  # nobody always runs on what the same peer left in the cache
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def beside(
+    work: str,
+    unit: str,
+    asked: float | None,
+    seconds: dict[str, float],
+    missing: Iterable[str] = (),
+) -> Row:
+    """A row of the pipelines' table: our seconds in `unit`, the fastest peer, and all others.
+
+    `seconds` has "spanflow" and a time for each peer; `missing` are the peers that are not there.
+    """
+    scale = {"µs": 1e6, "s": 1.0}[unit]
+    others = [name for name in seconds if name != "spanflow"]
+    best = min(others, key=seconds.__getitem__, default="numpy")
+    shown = [
+        f"{name} {seconds[name] * scale:.3g} {unit}" for name in sorted(others, key=seconds.get)
+    ]
+    shown += [f"{name} is not installed" for name in missing]
+    note = ", ".join(shown)
+    return Row(
+        "pipeline", work, unit, seconds["spanflow"] * scale, asked, False, seconds, note, best
+    )
 
 
 def statement_medians(

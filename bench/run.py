@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import platform
 import sys
 from dataclasses import asdict
@@ -22,20 +23,19 @@ sys.path[0] = str(ROOT)  # not this folder, whose rooms are named like modules
 import numpy as np  # noqa: E402
 
 import spanflow as sf  # noqa: E402
-from bench.options import ASKED, PEERS, SUITES, parser  # noqa: E402
+from bench.options import ASKED, PEERS, PIPELINE, SUITES, parser  # noqa: E402
 
 
 def main() -> int:
     options = parser().parse_args()
     if options.threads:
         sf.set_num_threads(options.threads)
-    facts = {**machine(), "elements": options.elements, "mapped_bytes": options.mapped_bytes}
+    sizes = {name: getattr(options, name) for name in ASKED if name != "threads"}
+    facts = {**machine(), **sizes}
     judged = all(facts[name] == value for name, value in ASKED.items())
     print(heading(facts), flush=True)
     found = []
-    for suite in PEERS if options.peers else SUITES:
-        if options.only and not options.peers and not any(word in suite for word in options.only):
-            continue
+    for suite in chosen(options):
         for row in importlib.import_module(f"bench.{suite}").rows(options):
             print(line(row, judged), flush=True)
             found.append(row)
@@ -44,6 +44,14 @@ def main() -> int:
     written = write_json(options.out / "bench.json", facts, judged, found)
     print(f"written: {written}, {draw(options.out / 'bench.png', found, judged)}")
     return 0
+
+
+def chosen(options) -> list[str]:
+    """The suites that shall run. `--only` chooses among those of the plain table."""
+    if options.peers or options.pipeline:
+        return [*(PEERS if options.peers else ()), *(PIPELINE if options.pipeline else ())]
+    words = options.only or [""]
+    return [suite for suite in SUITES if any(word in suite for word in words)]
 
 
 def verdict(found, judged: bool) -> str:
@@ -66,12 +74,13 @@ def machine() -> dict[str, object]:
         "numpy": np.__version__,
         "python": facts["python"],
         "architecture": platform.machine(),
+        "load": f"{os.getloadavg()[0]:.1f}",
     }
 
 
 def heading(facts) -> str:
     about = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items())
-    columns = f"{'room':<9} {'work':<58} {'asked':>12} {'seen':>12} {'of NumPy':>9}"
+    columns = f"{'room':<9} {'work':<58} {'asked':>12} {'seen':>12} {'of peer':>9}"
     return f"{about}\n\n{columns}\n{'-' * len(columns)}"
 
 
@@ -90,7 +99,9 @@ def line(row, judged: bool) -> str:
 
 
 def show(value: float, unit: str) -> str:
-    return f"{value:.0f} ns" if unit == "ns" else f"{value:.2f} {'µs' if unit == 'µs' else 'x'}"
+    if unit in ("x", "x heap"):
+        return f"{value:.2f} x"
+    return f"{value:.0f} ns" if unit == "ns" else f"{value:.3g} {unit}"
 
 
 def write_json(path: Path, facts, judged: bool, found) -> Path:

@@ -62,11 +62,11 @@ def run_pytest(env, name, pytest_args, extra_variables=None):
     return run_shown(command, env={**variables, **(extra_variables or {})})
 
 
-def build_google_benchmark(env, flavour):
-    """The executable that times kernels from C++, optimised as the extension is."""
-    system.ensure(["libbenchmark-dev"])
+def build_benchmark(env, flavour, name):
+    """An executable of bench/meson.build, optimised as the extension is."""
+    system.ensure(["libbenchmark-dev", "libtbb-dev"])
     variables = build.build_variables(env, flavour)
-    folder = BUILD / f"google-benchmark{flavour.suffix}"
+    folder = BUILD / f"cpp-benchmark{flavour.suffix}"
     options = {"buildtype": "release", "optimization": "2", "b_ndebug": "if-release"}
     options |= {"extension": "false", "benchmarks": "true"}
     with step("build the C++ benchmarks"):
@@ -74,7 +74,7 @@ def build_google_benchmark(env, flavour):
         again = ["--reconfigure"] if (folder / "build.ninja").exists() else []
         run_logged(f"setup-{folder.name}", [*setup, *again, folder, ROOT], env=variables)
         run_logged(f"build-{folder.name}", ["ninja", "-C", folder], env=variables)
-    return folder / "bench" / "kernels_benchmark"
+    return folder / "bench" / name
 
 
 def run_sanitized(env, kind, flavour, names):
@@ -124,7 +124,9 @@ def run_sanitized(env, kind, flavour, names):
 
 # Processes that die, are interrupted or exit with threads at work look different under
 # AddressSanitizer, and so does how much memory is in use.
-NOT_WITH_ASAN = ["lint", "crash", "interp", "leaks", "stress/test_pipeline_life.py"]
+NOT_WITH_ASAN = ["lint", "crash", "interp", "leaks"]
+NOT_WITH_ASAN += ["stress/test_pipeline_life.py", "stress/test_worker_life.py"]
+NOT_WITH_ASAN += ["stress/test_ends.py", "stress/test_leaks.py", "stress/test_memory_bound.py"]
 
 
 def _run_pytest_with_asan(env, name, site):

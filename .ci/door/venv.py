@@ -114,6 +114,17 @@ class Environment:
             run_logged(name, [*install, *requirements], env=quiet_env())
         self.note_stamp(what, digest)
 
+    def offer(self, requirements):
+        """Installs what is missing of the requirements and has a wheel for this interpreter."""
+        for line in self.lacks(requirements):
+            name = _plain_name(line)
+            install = [self.python, "-m", "pip", "install", "--no-input", "--only-binary", ":all:"]
+            try:
+                with step(f"{self.name}: {name}"):
+                    run_logged(f"{self.name.strip('.')}-{name}", [*install, line], env=quiet_env())
+            except DoorError:
+                note(f"{name} cannot be had here: what is about it goes without")
+
 
 def _plain_name(requirement):
     """The name of a requirement or distribution, as the registry compares them."""

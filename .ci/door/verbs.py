@@ -160,10 +160,14 @@ def _bench(args):
     build.install(env, flavour)
     env.ensure("bench", project.extra("bench"))
     if "--google" in args.rest:
-        binary = testing.build_google_benchmark(env, flavour)
+        binary = testing.build_benchmark(env, flavour, "kernels_benchmark")
         return run_shown([env.python, ROOT / "bench" / "lab" / "agreement.py", binary])
+    if "--tbb" in args.rest:
+        return run_shown([testing.build_benchmark(env, flavour, "against_tbb")])
     if "--peers" in args.rest:
         env.ensure("peers", project.extra("peers"))
+    if "--pipeline" in args.rest:
+        env.offer(project.extra("peers"))
     return run_shown([env.python, ROOT / "bench" / "run.py", *args.rest])
 
 

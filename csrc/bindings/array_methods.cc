@@ -253,17 +253,6 @@ Ref ClipMethod(PyObject* object, PyObject* const* args, Py_ssize_t nargs, PyObje
   return ApplyOperation(AsArray(object)->state, simd::Op::kClip, operands, out);
 }
 
-// Arrays pickle by value: dtype, shape and bytes.
-Ref Reduce(PyObject* object, PyObject*) {
-  ArrayObject* self = OpenArray(object);
-  const Ref text = Check(PyImport_ImportModule("spanflow._text"));
-  const Ref make = Check(PyObject_GetAttrString(text.get(), "from_pickle"));
-  return Check(Py_BuildValue("(O(NNN))", make.get(),
-                             WrapDType(self->state, self->view.dtype()).release(),
-                             DimsTuple(self->view.layout.shape).release(),
-                             ToBytes(object, nullptr, 0, nullptr).release()));
-}
-
 #define FAST(function) capi::Method<&function>(), METH_FASTCALL | METH_KEYWORDS
 #define POSITIONAL(function) capi::Method<&function>(), METH_FASTCALL
 #define REDUCTION(Name, name)                                                                     \
@@ -376,7 +365,7 @@ PyMethodDef array_methods[] = {
      "waits for it."},
     {"__enter__", capi::Method<&Enter>(), METH_NOARGS, nullptr},
     {"__exit__", capi::Method<&Exit>(), METH_VARARGS, nullptr},
-    {"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
+    {"__reduce_ex__", capi::Method<&ReduceArray>(), METH_O, nullptr},
 #define SPANFLOW_ROW(Name, name, ...) REDUCTION(Name, name),
     SPANFLOW_PLAIN_REDUCTIONS(SPANFLOW_ROW)
 #undef SPANFLOW_ROW

@@ -62,6 +62,13 @@ struct Arguments {
 
 void AddNamed(const Function& function, const std::string& name, PyObject* value,
               Arguments* arguments) {
+  const size_t place = function.PlaceOf(name);
+  if ((name == "out" || name == "threads") && place < function.columns.size()) {
+    Raise(PyExc_TypeError,
+          "'%s' is a column as well as an argument of this function: give the column by position "
+          "or in a record array",
+          name.c_str());
+  }
   if (name == "out") {
     arguments->out = value;
     return;
@@ -70,7 +77,6 @@ void AddNamed(const Function& function, const std::string& name, PyObject* value
     arguments->threads = value;
     return;
   }
-  const size_t place = function.PlaceOf(name);
   if (place == function.columns.size()) {
     Raise(PyExc_TypeError, "there is no column '%s'; this expression has %zu (%s)", name.c_str(),
           place, function.ColumnsText().c_str());
@@ -173,6 +179,25 @@ Ref GetColumns(PyObject* self, void*) {
   return TupleOf(std::move(names));
 }
 
+// Pickled as the call that made it.
+Ref Reduce(PyObject* object, PyObject*) {
+  const CompiledObject* self = AsCompiled(object);
+  const Ref module = Check(PyImport_ImportModule("spanflow._core"));
+  const Ref compile = Check(PyObject_GetAttrString(module.get(), "compile"));
+  Ref made = Ref::Borrow(self->expressions);
+  if (self->is_one) {
+    made = Ref::Borrow(capi::At(made, 0));
+  } else if (self->keys != nullptr) {
+    made = Check(PyDict_New());
+    const Ref keys = Ref::Borrow(self->keys);
+    const Ref values = Ref::Borrow(self->expressions);
+    for (Py_ssize_t i = 0; i < capi::Count(keys); ++i) {
+      capi::CheckStatus(PyDict_SetItem(made.get(), capi::At(keys, i), capi::At(values, i)));
+    }
+  }
+  return Check(Py_BuildValue("(O(O))", compile.get(), made.get()));
+}
+
 // ---- the type ----
 
 // As an expression, it needs its parts as long as it lives: no tp_clear. Tuples are cleared.
@@ -203,12 +228,16 @@ PyGetSetDef getset[] = {{"columns", reinterpret_cast<getter>(capi::Slot<&GetColu
                          "The names of its columns, in the order of their first use.", nullptr},
                         {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
+PyMethodDef methods[] = {{"__reduce__", capi::Method<&Reduce>(), METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
+
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
                        {Py_tp_traverse, reinterpret_cast<void*>(&Traverse)},
                        {Py_tp_call, reinterpret_cast<void*>(&PyVectorcall_Call)},
                        {Py_tp_repr, capi::Slot<&Repr>()},
                        {Py_tp_members, members},
                        {Py_tp_getset, getset},
+                       {Py_tp_methods, methods},
                        {0, nullptr}};
 
 // ---- compile() ----
@@ -258,7 +287,8 @@ PyMethodDef compiled_functions[] = {
      "be\n"
      "called by any number of threads.\n\n"
      "Raises TypeError for anything but expressions; a call raises TypeError for arguments that\n"
-     "are no columns, and TypeError and ValueError as Expression.compute does."},
+     "are no columns, and TypeError and ValueError as Expression.compute does. A column named out\n"
+     "or threads goes by position or in a record array."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

@@ -20,10 +20,11 @@ using capi::Ref;
 namespace {
 
 int ThreadsFrom(PyObject* object) {
-  const int64_t threads = capi::Integer(object);
-  if (threads < 1 || threads > runtime::kMaxThreads) {
-    Raise(PyExc_ValueError, "threads must be from 1 to %d, got %lld", runtime::kMaxThreads,
-          static_cast<long long>(threads));
+  int overflow = 0;
+  const Ref index = Check(PyNumber_Index(object));
+  const long long threads = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
+  if (overflow != 0 || threads < 1 || threads > runtime::kMaxThreads) {
+    Raise(PyExc_ValueError, "threads must be from 1 to %d, got %S", runtime::kMaxThreads, object);
   }
   return static_cast<int>(threads);
 }

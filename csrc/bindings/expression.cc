@@ -127,6 +127,13 @@ Ref Binary(PyObject* left, PyObject* right) {
   return capi::NotImplemented();
 }
 
+Ref Divmod(PyObject* left, PyObject* right) {
+  const Ref quotient = Binary<simd::Op::kFloorDivide>(left, right);
+  if (quotient.get() == Py_NotImplemented) return capi::NotImplemented();
+  const Ref rest = Binary<simd::Op::kRemainder>(left, right);
+  return Check(PyTuple_Pack(2, quotient.get(), rest.get()));
+}
+
 Ref Power(PyObject* base, PyObject* exponent, PyObject* modulus) {
   if (modulus != Py_None) return capi::NotImplemented();
   return Binary<simd::Op::kPower>(base, exponent);
@@ -330,6 +337,7 @@ PyMethodDef methods[] = {
      "_repr_html_($self, /)\n--\n\nThe graph as a picture, for notebooks."},
     {"astype", capi::Method<&AsType>(), METH_O,
      "astype($self, dtype, /)\n--\n\nThe expression cast to a numeric dtype, as C casts numbers."},
+    {"__reduce__", capi::Method<&ReduceExpression>(), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef getset[] = {
@@ -356,6 +364,7 @@ PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(&Dealloc)},
                        {Py_nb_true_divide, capi::Slot<&Binary<simd::Op::kDivide>>()},
                        {Py_nb_floor_divide, capi::Slot<&Binary<simd::Op::kFloorDivide>>()},
                        {Py_nb_remainder, capi::Slot<&Binary<simd::Op::kRemainder>>()},
+                       {Py_nb_divmod, capi::Slot<&Divmod>()},
                        {Py_nb_power, capi::Slot<&Power>()},
                        {Py_nb_lshift, capi::Slot<&Binary<simd::Op::kLeftShift>>()},
                        {Py_nb_rshift, capi::Slot<&Binary<simd::Op::kRightShift>>()},

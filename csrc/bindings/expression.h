@@ -40,6 +40,9 @@ std::vector<expr::NodeRef> NodesFrom(const ModuleState* state, const char* name,
                                      std::span<PyObject* const> objects);
 bool HasExpression(const ModuleState* state, std::span<PyObject* const> operands);
 
+// The method __reduce__() of expressions: their nodes in the order of computing, each as a tuple.
+capi::Ref ReduceExpression(PyObject* self, PyObject* unused);
+
 // What an operation or reduction gives when an operand is an expression. `out` must not be given.
 capi::Ref LazyOperation(ModuleState* state, simd::Op op, std::span<PyObject* const> operands,
                         PyObject* out);

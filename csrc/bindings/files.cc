@@ -11,6 +11,7 @@
 #include "capi/entry.h"
 #include "capi/object.h"
 #include "io/npy.h"
+#include "io/npy_header.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -20,14 +21,6 @@ using capi::Check;
 using capi::Given;
 using capi::Raise;
 using capi::Ref;
-
-// str or os.PathLike, as the file system's bytes.
-std::string PathFrom(PyObject* object) {
-  PyObject* bytes = nullptr;
-  if (PyUnicode_FSConverter(object, &bytes) == 0) throw capi::PythonError{};
-  const Ref owned = Ref::Steal(bytes);
-  return {PyBytes_AS_STRING(bytes), static_cast<size_t>(PyBytes_GET_SIZE(bytes))};
-}
 
 struct Mode {
   bool create = false;
@@ -137,7 +130,24 @@ Ref Save(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kw
   return capi::None();
 }
 
+// What stands in front of the data of a .npy file, for whoever writes one piece by piece.
+Ref NpyHeader(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<2> kSignature("_npy_header", {"dtype", "shape"}, 2, 2);
+  const auto [dtype, shape] = kSignature.Parse(args, nargs, kwnames);
+  const std::string header = capi::Take(
+      io::FormatNpyHeader(DTypeFromObject(StateOf(module), dtype), ShapeFromObject(shape), false));
+  return capi::Check(
+      PyBytes_FromStringAndSize(header.data(), static_cast<Py_ssize_t>(header.size())));
+}
+
 }  // namespace
+
+std::string PathFrom(PyObject* object) {
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(object, &bytes) == 0) throw capi::PythonError{};
+  const Ref owned = Ref::Steal(bytes);
+  return {PyBytes_AS_STRING(bytes), static_cast<size_t>(PyBytes_GET_SIZE(bytes))};
+}
 
 PyMethodDef file_functions[] = {
     {"open", capi::Method<&Open>(), METH_FASTCALL | METH_KEYWORDS,
@@ -159,6 +169,7 @@ PyMethodDef file_functions[] = {
      "comes\n"
      "after that, and says so: the folder could not be written, and a power cut may bring the old\n"
      "file back."},
+    {"_npy_header", capi::Method<&NpyHeader>(), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace spanflow::bindings

@@ -12,6 +12,7 @@
 #include "bindings/lease.h"
 #include "bindings/operation.h"
 #include "bindings/pipeline.h"
+#include "bindings/workers.h"
 #include "capi/entry.h"
 
 namespace spanflow::bindings {
@@ -97,12 +98,14 @@ int Execute(PyObject* module) {
   state->array_type = MakeArrayType(module);
   state->expression_type = MakeExpressionType(module);
   state->compiled_type = MakeType(module, &compiled_spec, true);
+  state->workers_type = MakeType(module, &workers_spec, true);
   AddDTypes(module, state);
   AddOperations(module, state);
   for (PyMethodDef* table :
        {create_functions, cast_functions, statistics_functions, group_functions, order_functions,
         compute_functions, compiled_functions, expression_functions, file_functions,
-        system_functions, lifecycle_functions}) {
+        shared_functions, system_functions, pickle_functions, worker_functions,
+        lifecycle_functions}) {
     capi::CheckStatus(PyModule_AddFunctions(module, table));
   }
   AddPipeline(module, state);

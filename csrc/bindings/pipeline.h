@@ -18,4 +18,6 @@ void AddPipeline(PyObject* module, ModuleState* state);
 
 extern PyType_Spec run_spec;
 
+extern PyMethodDef pipeline_type_functions[];
+
 }  // namespace spanflow::bindings

@@ -8,6 +8,7 @@
 #include "bindings/create.h"
 #include "bindings/expression.h"
 #include "bindings/operation.h"
+#include "bindings/pipeline_served.h"
 #include "bindings/pipeline_stages.h"
 #include "bindings/pipeline_value.h"
 #include "capi/object.h"
@@ -35,6 +36,7 @@ struct Spec {
   PyObject* args;      // a tuple
   PyObject* kwargs;    // a dict or null
   uint64_t aligned;
+  PyObject* workers;                   // a tuple (ServiceFrom) or null
   const OperationObject* operation;    // null for anything else
   const ExpressionObject* expression;  // null for anything else
 
@@ -54,6 +56,7 @@ struct StageRow {
   const char* kind;
   Wants wants;
   bool is_sink;  // makes one result of all items
+  bool each;     // its expression is computed for each array by itself
   // `to_arrays`: a stage that wants arrays comes next.
   void (*add)(ModuleState* state, const Spec& spec, bool to_arrays, Built* built);
 };
@@ -182,18 +185,30 @@ pipeline::Expressions ExpressionsOf(const Spec& spec, Built* built) {
   }
   Hold(built, spec.function);  // keeps the arrays in it
   const expr::NodeRef& root = spec.expression->node;
-  return {{root}, expr::ColumnsOf(*root), false};
+  return {{root}, expr::ColumnsOf(*root), false, spec.row->each};
 }
 
 void Add(Built* built, std::shared_ptr<const pipeline::Stage> stage) {
   built->pipeline.stages.push_back(std::move(stage));
 }
 
+// A stage whose function is called by threads of its own, whatever its row.
+void AddServed(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
+  PythonCall call = CallFrom(state, spec, built);
+  Hold(built, spec.workers);
+  SkipLimits limits;
+  const Service service = ServiceFrom(spec.workers, KindName(spec), to_arrays, &limits);
+  const std::string name = call.name;
+  Add(built, ServedStage({state, built->owned}, std::move(call), service));
+  if (!service.skips) return;
+  Add(built, SkipStage({state, built->owned}, name, limits, built->letters.get()));
+}
+
 // ---- the rows of the table ----
 
 void AddMap(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
   if (spec.expression != nullptr) {
-    Add(built, pipeline::MapStage(ExpressionsOf(spec, built)));
+    Add(built, pipeline::MapStage(ExpressionsOf(spec, built), KindName(spec)));
   } else if (spec.operation != nullptr) {
     Add(built, pipeline::MapStage(OperationFrom(state, spec, built)));
   } else {
@@ -231,23 +246,42 @@ void AddSkip(ModuleState*, const Spec& spec, bool, Built* built) {
   Add(built, pipeline::SkipStage(IntegerOf(spec, "n")));
 }
 
-void AddShuffle(ModuleState*, const Spec& spec, bool, Built* built) {
+uint64_t SeedOf(const Spec& spec) {
   const Ref seed = capi::EntryOrNull(spec.kwargs, "seed");
   const auto bits = PyLong_AsUnsignedLongLong(seed.get());
   if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
-  Add(built, pipeline::ShuffleStage({IntegerOf(spec, "buffer"), bits}));
+  return bits;
+}
+
+void AddShuffle(ModuleState*, const Spec& spec, bool, Built* built) {
+  Add(built, pipeline::ShuffleStage({IntegerOf(spec, "buffer"), SeedOf(spec)}));
+}
+
+void AddSample(ModuleState*, const Spec& spec, bool, Built* built) {
+  const Ref share = capi::EntryOrNull(spec.kwargs, "share");
+  Add(built, pipeline::SampleStage({capi::Double(share.get()), SeedOf(spec)}));
+}
+
+void AddShard(ModuleState*, const Spec& spec, bool, Built* built) {
+  Add(built, pipeline::ShardStage({IntegerOf(spec, "i"), IntegerOf(spec, "n")}));
+}
+
+void AddTransform(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
+  Add(built, CallTransform({state, built->owned}, CallFrom(state, spec, built), to_arrays));
 }
 
 void AddBatch(ModuleState* state, const Spec& spec, bool to_arrays, Built* built) {
   Add(built, pipeline::GroupStage(IntegerOf(spec, "n"), IntegerOf(spec, "drop_last") != 0));
   Hold(built, spec.function);
-  Add(built, CollateStage({state, built->owned}, spec.function, to_arrays));
+  const std::string name = "stacking of " + built->pipeline.stages.back()->Name();
+  Add(built, CollateStage({state, built->owned}, name, spec.function, to_arrays));
 }
 
 void AddRebatch(ModuleState*, const Spec& spec, bool, Built* built) {
   Add(built, pipeline::CutStage({IntegerOf(spec, "rows"), IntegerOf(spec, "nbytes"),
                                  IntegerOf(spec, "drop_last") != 0}));
-  Add(built, pipeline::JoinStage(pipeline::Join::kConcat));
+  const std::string name = "joining of " + built->pipeline.stages.back()->Name();
+  Add(built, pipeline::JoinStage(pipeline::Join::kConcat, name));
 }
 
 void AddUnbatch(ModuleState* state, const Spec&, bool to_arrays, Built* built) {
@@ -279,27 +313,32 @@ void AddCollect(ModuleState*, const Spec&, bool, Built* built) {
 }
 
 constexpr StageRow kRows[] = {
-    {"map", Wants::kByFunction, false, &AddMap},
-    {"filter", Wants::kNextOrArrays, false, &AddFilter},
-    {"flat_map", Wants::kAnything, false, &AddFlatMap},
-    {"tap", Wants::kNext, false, &AddTap},
-    {"enumerate", Wants::kAnything, false, &AddEnumerate},
-    {"take", Wants::kNext, false, &AddTake},
-    {"skip", Wants::kNext, false, &AddSkip},
-    {"shuffle", Wants::kNext, false, &AddShuffle},
-    {"batch", Wants::kAnything, false, &AddBatch},
-    {"rebatch", Wants::kArrays, false, &AddRebatch},
-    {"unbatch", Wants::kAnything, false, &AddUnbatch},
-    {"reduce", Wants::kArrays, true, &AddReduce},
-    {"collect", Wants::kArrays, true, &AddCollect},
+    {"map", Wants::kByFunction, false, false, &AddMap},
+    {"cast", Wants::kArrays, false, true, &AddMap},
+    {"normalize", Wants::kArrays, false, true, &AddMap},
+    {"filter", Wants::kNextOrArrays, false, false, &AddFilter},
+    {"flat_map", Wants::kAnything, false, false, &AddFlatMap},
+    {"tap", Wants::kNext, false, false, &AddTap},
+    {"enumerate", Wants::kAnything, false, false, &AddEnumerate},
+    {"take", Wants::kNext, false, false, &AddTake},
+    {"skip", Wants::kNext, false, false, &AddSkip},
+    {"shuffle", Wants::kNext, false, false, &AddShuffle},
+    {"shard", Wants::kNext, false, false, &AddShard},
+    {"sample", Wants::kNext, false, false, &AddSample},
+    {"transform", Wants::kAnything, false, false, &AddTransform},
+    {"batch", Wants::kAnything, false, false, &AddBatch},
+    {"rebatch", Wants::kArrays, false, false, &AddRebatch},
+    {"unbatch", Wants::kAnything, false, false, &AddUnbatch},
+    {"reduce", Wants::kArrays, true, false, &AddReduce},
+    {"collect", Wants::kArrays, true, false, &AddCollect},
 };
 
 Spec ReadSpec(ModuleState* state, PyObject* tuple) {
   Spec spec{};
   const char* kind;
   unsigned long long aligned;
-  if (!PyArg_ParseTuple(tuple, "sOO!OK", &kind, &spec.function, &PyTuple_Type, &spec.args,
-                        &spec.kwargs, &aligned)) {
+  if (!PyArg_ParseTuple(tuple, "sOO!OK|O!", &kind, &spec.function, &PyTuple_Type, &spec.args,
+                        &spec.kwargs, &aligned, &PyTuple_Type, &spec.workers)) {
     throw capi::PythonError{};
   }
   spec.aligned = aligned;
@@ -336,8 +375,11 @@ std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObjec
                                                  bool not_empty) {
   PyObject* arrays;
   long long rows;
+  PyObject* names;
   int is_tuple;
-  if (!PyArg_ParseTuple(source, "O!Lp", &PyTuple_Type, &arrays, &rows, &is_tuple)) {
+  long long first;
+  if (!PyArg_ParseTuple(source, "O!LpOL", &PyTuple_Type, &arrays, &rows, &is_tuple, &names,
+                        &first)) {
     throw capi::PythonError{};
   }
   std::vector<pipeline::Part> parts;
@@ -347,23 +389,37 @@ std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObjec
     CheckOpen(AsArray(array));
     parts.push_back(PartOf(side, AsArray(array)));
   }
-  return capi::Take(pipeline::RowsSource::Make(std::move(parts), rows, is_tuple != 0, not_empty));
+  return capi::Take(pipeline::RowsSource::Make(
+      std::move(parts), rows, {is_tuple != 0, NamesFrom(names)}, not_empty, first));
 }
 
 std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject* source,
                                                    bool not_empty, bool to_arrays, Built* built) {
-  if (PyTuple_CheckExact(source)) return RowsFrom({state, built->owned}, source, not_empty);
+  std::string name = std::string("iterate(") + Py_TYPE(source)->tp_name + ")";
+  if (PyTuple_CheckExact(source)) {
+    if (PyTuple_GET_SIZE(source) != 2) return RowsFrom({state, built->owned}, source, not_empty);
+    name = capi::Text(PyTuple_GET_ITEM(source, 1));
+    source = PyTuple_GET_ITEM(source, 0);
+  }
   const Ref iterator = Check(PyObject_GetIter(source));
   Hold(built, iterator.get());
-  const std::string name = std::string("iterate(") + Py_TYPE(source)->tp_name + ")";
   return IteratorSource({state, built->owned}, name, iterator.get(), to_arrays);
 }
 
 }  // namespace
 
+NativeWork NativeWorkOf(ModuleState* state, PyObject* stage, Built* built) {
+  const Spec spec = ReadSpec(state, stage);
+  if (spec.expression != nullptr) return ExpressionsOf(spec, built);
+  if (spec.operation != nullptr) return OperationFrom(state, spec, built);
+  return {};
+}
+
 Built BuildPipeline(ModuleState* state, PyObject* source, PyObject* stages, int prefetch) {
   Built built;
   built.held = Check(PyList_New(0));
+  built.letters = Check(PyList_New(0));
+  Hold(&built, built.letters.get());
   built.owned = std::make_shared<OwnedObjects>(state->hub);
   built.pipeline.prefetch = prefetch;
   std::vector<Spec> specs;
@@ -378,7 +434,8 @@ Built BuildPipeline(ModuleState* state, PyObject* source, PyObject* stages, int 
   const bool not_empty = !specs.empty() && specs.back().row->is_sink;
   built.pipeline.source = SourceFrom(state, source, not_empty, to_arrays[0], &built);
   for (size_t i = 0; i < specs.size(); ++i) {
-    specs[i].row->add(state, specs[i], to_arrays[i + 1], &built);
+    const auto add = specs[i].workers != nullptr ? &AddServed : specs[i].row->add;
+    add(state, specs[i], to_arrays[i + 1], &built);
   }
   return built;
 }

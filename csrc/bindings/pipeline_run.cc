@@ -5,10 +5,13 @@
 
 #include "bindings/pipeline.h"
 #include "bindings/pipeline_build.h"
+#include "bindings/pipeline_run.h"
+#include "bindings/pipeline_served.h"
 #include "bindings/pipeline_value.h"
 #include "capi/args.h"
 #include "capi/critical_section.h"
 #include "capi/entry.h"
+#include "capi/object.h"
 #include "platform/thread.h"
 
 namespace spanflow::bindings {
@@ -21,22 +24,6 @@ using pipeline::Delivery;
 using pipeline::Run;
 
 constexpr std::chrono::milliseconds kSlice{40};  // between two looks for signals
-
-struct RunObject {
-  PyObject_HEAD
-  ModuleState* state;
-  std::shared_ptr<Run> run;  // set once, before anybody sees the object
-  PyObject* held;            // a list of all that the native run borrows
-  std::shared_ptr<OwnedObjects> owned;
-  PyObject* module;  // keeps `state`
-  PyObject* weakrefs;
-  int64_t hook;
-  std::atomic<bool> failed;          // an error was raised
-  std::atomic<int64_t> asked_at;     // when signals were last looked for
-  std::atomic<int64_t> detached_ns;  // that consumers spent inside next() without the GIL
-};
-
-RunObject* AsRun(PyObject* object) { return reinterpret_cast<RunObject*>(object); }
 
 [[noreturn]] void RaiseError(ModuleState* state, pipeline::Error& error) {
   if (error.exception != nullptr) {
@@ -52,6 +39,9 @@ RunObject* AsRun(PyObject* object) { return reinterpret_cast<RunObject*>(object)
     std::string note = "in the pipeline's " + error.stage;
     if (error.item >= 0) note += ", item " + std::to_string(error.item);
     capi::AddNote(raised.get(), note.c_str());
+  }
+  if (!error.waiting_for.empty()) {
+    capi::AddNote(raised.get(), ("it was waiting for " + error.waiting_for).c_str());
   }
   capi::Restore(std::move(raised));
   throw capi::PythonError{};
@@ -97,57 +87,113 @@ void EndSoon(RunObject* self) {
 }
 
 // Signal handlers run between items as well, for whoever takes them in a loop of C.
-void CheckSignals(RunObject* self) {
-  const int64_t now = pipeline::Now();
+void CheckSignals(RunObject* self, int64_t now) {
   if (now - self->asked_at.load(std::memory_order_relaxed) <
       std::chrono::nanoseconds(kSlice).count())
     return;
   self->asked_at.store(now, std::memory_order_relaxed);
-  if (PyErr_CheckSignals() == 0) return;
+  if (PyErr_CheckSignals() == 0 && ShowNow(self)) return;
   self->run->Cancel();
   throw capi::PythonError{};
 }
 
-PyObject* IterNext(PyObject* object) {
-  RunObject* self = AsRun(object);
-  CheckSignals(self);
-  Delivery delivery;
-  if (!self->run->TryNext(&delivery)) {
-    capi::DetachScope detached;
-    const int64_t begun = pipeline::Now();
-    PythonCaller caller(detached, *self->state->hub);
-    delivery = self->run->Next(caller);
-    self->detached_ns.fetch_add(pipeline::Now() - begun - caller.attached_ns(),
-                                std::memory_order_relaxed);
-  }
-  self->state->hub->Drain();
+PyObject* TakeDelivery(RunObject* self, Delivery delivery) {
   switch (delivery.kind) {
     case Delivery::Kind::kItem:
       return ObjectFromItem(self->state, std::move(delivery.item)).release();
     case Delivery::Kind::kEnd:
       // After an error threads may still be inside of items.
       self->failed.load() ? EndSoon(self) : End(self);
+      ShowEnd(self);
       return nullptr;
     case Delivery::Kind::kFailed:
       if (PyErr_Occurred() != nullptr) throw capi::PythonError{};  // see LeftBehind
       self->failed.store(true);
+      self->timed_out.store(!delivery.error->waiting_for.empty());
       EndSoon(self);
+      ShowEnd(self);
       RaiseError(self->state, *delivery.error);
     case Delivery::Kind::kInterrupted:
       self->run->Cancel();
+      ShowEnd(self);
       throw capi::PythonError{};
   }
   return nullptr;
 }
 
+bool CallsPython(RunObject* self) {
+  return self->owned != nullptr && self->owned->called.load(std::memory_order_relaxed);
+}
+
+PyObject* IterNext(PyObject* object) {
+  RunObject* self = AsRun(object);
+  const int64_t entered = pipeline::Now();
+  int64_t attached_since = entered;
+  CheckSignals(self, attached_since);
+  Delivery delivery;
+  const bool taken = self->run->TryNext(&delivery);
+  // Who is woken takes the processor, maybe this one: not while holding the GIL, unless that is
+  // what they need first.
+  if (taken && delivery.wakes && CallsPython(self)) self->run->Settle(&delivery);
+  if (!taken || delivery.wakes) {
+    {
+      capi::DetachScope detached;
+      const int64_t begun = pipeline::Now();
+      self->handover_ns.fetch_add(begun - attached_since, std::memory_order_relaxed);
+      Consumer caller(detached, self);
+      self->run->Settle(&delivery);
+      if (!taken) delivery = self->run->Next(caller);
+      self->detached_ns.fetch_add(pipeline::Now() - begun - caller.attached_ns(),
+                                  std::memory_order_relaxed);
+    }
+    attached_since = pipeline::Now();
+  }
+  self->state->hub->Drain();
+  const bool is_item = delivery.kind == Delivery::Kind::kItem;
+  PyObject* const object_of_item = TakeDelivery(self, std::move(delivery));
+  const int64_t left = pipeline::Now();
+  if (is_item) self->handover_ns.fetch_add(left - attached_since, std::memory_order_relaxed);
+  self->next_ns.fetch_add(left - entered, std::memory_order_relaxed);
+  return object_of_item;
+}
+
 // tp_iternext may return null without an exception, which Entry's Ref cannot say.
 PyObject* Next(PyObject* self) { return IterNext(self); }
+
+// What next() gives if that needs neither waiting nor work, else `otherwise`.
+Ref NextReady(PyObject* object, PyObject* otherwise) {
+  RunObject* self = AsRun(object);
+  CheckSignals(self, pipeline::Now());
+  Delivery delivery;
+  const bool taken = self->run->TryNext(&delivery);
+  if (delivery.wakes) {  // also where nothing was there but tokens of which nothing came
+    const capi::DetachScope detached;
+    self->run->Settle(&delivery);
+  }
+  if (!taken) return Ref::Borrow(otherwise);
+  self->state->hub->Drain();
+  Ref item = Ref::Steal(TakeDelivery(self, std::move(delivery)));
+  if (!item) {
+    PyErr_SetNone(PyExc_StopIteration);
+    throw capi::PythonError{};
+  }
+  return item;
+}
+
+Ref Await(PyObject* self, const char* function) {
+  const Ref module = Check(PyImport_ImportModule("spanflow._awaiting"));
+  return Check(PyObject_CallMethod(module.get(), function, "O", self));
+}
+Ref AsyncIter(PyObject* self) { return Await(self, "Items"); }
+Ref AsyncEnter(PyObject* self, PyObject*) { return Await(self, "enter"); }
+Ref AsyncExit(PyObject* self, PyObject*) { return Await(self, "leave"); }
 
 Ref Iter(PyObject* self) { return Ref::Borrow(self); }
 Ref Enter(PyObject* self, PyObject*) { return Ref::Borrow(self); }
 
 Ref Exit(PyObject* self, PyObject*) {
-  End(AsRun(self));
+  AsRun(self)->timed_out.load() ? EndSoon(AsRun(self)) : End(AsRun(self));
+  ShowEnd(AsRun(self));
   return capi::None();
 }
 
@@ -161,60 +207,9 @@ Ref Cancel(PyObject* self, PyObject*) {
   return capi::None();
 }
 
-void SetEntry(const Ref& dict, const char* name, Ref value) {
-  capi::CheckStatus(PyDict_SetItemString(dict.get(), name, value.get()));
-}
-Ref Integer(int64_t value) { return Check(PyLong_FromLongLong(value)); }
-Ref Seconds(int64_t nanoseconds) {
-  return Check(PyFloat_FromDouble(static_cast<double>(nanoseconds) * 1e-9));
-}
-
-Ref StageDict(const pipeline::StageStats& stage) {
-  Ref dict = Check(PyDict_New());
-  SetEntry(dict, "name", Check(PyUnicode_FromString(stage.name.c_str())));
-  SetEntry(dict, "mode", Check(PyUnicode_FromString(stage.mode)));
-  SetEntry(dict, "items", Integer(stage.items));
-  SetEntry(dict, "items_out", Integer(stage.items_out));
-  SetEntry(dict, "nbytes", Integer(stage.nbytes));
-  SetEntry(dict, "busy", Seconds(stage.busy_ns));
-  SetEntry(dict, "wait", Seconds(stage.wait_ns));
-  SetEntry(dict, "attached", Seconds(stage.attached_ns));
-  SetEntry(dict, "p50", Seconds(stage.times.Quantile(0.5)));
-  SetEntry(dict, "p90", Seconds(stage.times.Quantile(0.9)));
-  SetEntry(dict, "p99", Seconds(stage.times.Quantile(0.99)));
-  return dict;
-}
-
-Ref Stats(PyObject* self, PyObject*) {
-  const pipeline::RunStats stats = AsRun(self)->run->Stats();
-  Ref stages = Check(PyList_New(0));
-  int64_t attached = 0;
-  for (const pipeline::StageStats& stage : stats.stages) {
-    attached += stage.attached_ns;
-    capi::CheckStatus(PyList_Append(stages.get(), StageDict(stage).get()));
-  }
-  Ref dict = Check(PyDict_New());
-  SetEntry(dict, "threads", Integer(stats.threads));
-  SetEntry(dict, "elapsed", Seconds(stats.elapsed_ns));
-  SetEntry(dict, "idle", Seconds(stats.idle_ns));
-  SetEntry(dict, "consumer_wait", Seconds(stats.consumer_wait_ns));
-  SetEntry(dict, "attached", Seconds(attached));
-  SetEntry(dict, "detached", Seconds(AsRun(self)->detached_ns.load()));
-  SetEntry(dict, "delivered", Integer(stats.delivered));
-  SetEntry(dict, "tokens", Integer(stats.tokens));
-  SetEntry(dict, "tokens_peak", Integer(stats.tokens_peak));
-  SetEntry(dict, "nbytes", Integer(stats.bytes));
-  SetEntry(dict, "nbytes_peak", Integer(stats.bytes_peak));
-  SetEntry(dict, "nbytes_made", Integer(stats.bytes_made));
-  SetEntry(dict, "memory", Integer(stats.memory));
-  SetEntry(dict, "stages", std::move(stages));
-  return dict;
-}
-
-Ref Report(PyObject* self, PyObject*) {
-  const Ref module = Check(PyImport_ImportModule("spanflow._report"));
-  const Ref stats = Stats(self, nullptr);
-  return Check(PyObject_CallMethod(module.get(), "Report", "O", stats.get()));
+Ref DeadLetters(PyObject* self, void*) {
+  PyObject* const letters = AsRun(self)->letters;
+  return Check(letters == nullptr ? PyList_New(0) : PyList_GetSlice(letters, 0, PY_SSIZE_T_MAX));
 }
 
 Ref Repr(PyObject* self) {
@@ -231,8 +226,11 @@ int Traverse(PyObject* object, visitproc visit, void* arg) {
   RunObject* self = AsRun(object);
   Py_VISIT(Py_TYPE(object));
   Py_VISIT(self->module);
+  Py_VISIT(self->watch);
+  Py_VISIT(self->place);
   if (self->owned == nullptr || self->owned->calls.load() > 0) return 0;
   Py_VISIT(self->held);
+  Py_VISIT(self->letters);
   return self->owned->Visit(visit, arg);
 }
 
@@ -274,7 +272,8 @@ bool AwaitAbandoned(RunObject* self, bool raising) {
   self->run->Cancel();
   if (!self->run->AwaitEnd(std::chrono::milliseconds(0))) {
     // A thread of a run must not wait: the other run may be waiting for it.
-    if (Run::OnThreadOfAnyRun() || self->state->hub->GaveUp()) return false;
+    if (self->timed_out.load() || Run::OnThreadOfAnyRun() || self->state->hub->GaveUp())
+      return false;
     try {
       capi::WaitInterruptibly(
           [self](std::chrono::milliseconds time) { return self->run->AwaitEnd(time); });
@@ -292,6 +291,7 @@ bool AwaitAbandoned(RunObject* self, bool raising) {
 void Finalize(PyObject* object) {
   RunObject* self = AsRun(object);
   if (self->run == nullptr || self->owned == nullptr) return;
+  ShowEnd(self);
   Ref raised = capi::TakeRaised();
   if (!AwaitAbandoned(self, static_cast<bool>(raised))) Orphan(self);
   if (raised) capi::Restore(std::move(raised));
@@ -299,6 +299,8 @@ void Finalize(PyObject* object) {
 
 int Clear(PyObject* object) {
   Finalize(object);
+  Py_CLEAR(AsRun(object)->letters);
+  Py_CLEAR(AsRun(object)->place);
   return 0;
 }
 
@@ -312,19 +314,38 @@ void Dealloc(PyObject* object) {
   self->run.~shared_ptr();
   self->owned.~shared_ptr();
   Py_CLEAR(self->held);
+  Py_CLEAR(self->watch);
+  Py_CLEAR(self->place);
+  Py_CLEAR(self->letters);
   Py_CLEAR(self->module);
   type->tp_free(object);
   Py_DECREF(type);
 }
 
-Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<5> kSignature(
-      "_start_run", {"source", "stages", "threads", "memory", "prefetch"}, 5, 5);
-  const auto [source, stages, threads, memory, prefetch] = kSignature.Parse(args, nargs, kwnames);
-  ModuleState* state = StateOf(module);
+pipeline::RunOptions OptionsFrom(PyObject* threads, PyObject* memory, PyObject* timeout,
+                                 PyObject* trace, PyObject* oversize, PyObject* ordered) {
   pipeline::RunOptions options;
   options.threads = static_cast<int>(PyLong_AsLong(threads));
   options.memory = PyLong_AsLongLong(memory);
+  options.timeout = std::chrono::nanoseconds(PyLong_AsLongLong(timeout));
+  options.trace_events = PyLong_AsLongLong(trace);
+  options.oversize = oversize != nullptr && capi::Truth(oversize);
+  options.ordered = ordered == nullptr || capi::Truth(ordered);
+  if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
+  return options;
+}
+
+Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  static constexpr capi::Signature<11> kSignature(
+      "_start_run",
+      {"source", "stages", "threads", "memory", "prefetch", "timeout", "trace", "watch", "oversize",
+       "ordered", "place"},
+      11, 8);
+  const auto [source, stages, threads, memory, prefetch, timeout, trace, watch, oversize, ordered,
+              place] = kSignature.Parse(args, nargs, kwnames);
+  ModuleState* state = StateOf(module);
+  const pipeline::RunOptions options =
+      OptionsFrom(threads, memory, timeout, trace, oversize, ordered);
   const int waiting = static_cast<int>(PyLong_AsLong(prefetch));
   if (PyErr_Occurred() != nullptr) throw capi::PythonError{};
 
@@ -336,11 +357,14 @@ Ref StartRun(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject
   new (&self->owned) std::shared_ptr<OwnedObjects>(built.owned);
   self->module = Py_NewRef(module);
   self->held = built.held.release();
+  self->letters = built.letters.release();
   auto started = [&] {
     const capi::DetachScope detached;
     return Run::Start(built.pipeline, options);
   }();
   self->run = std::shared_ptr<Run>(capi::Take(std::move(started)));
+  if (watch != Py_None) self->watch = Py_NewRef(watch);
+  self->place = Py_XNewRef(place);
   self->hook = state->hub->AddCloseHook([weak = std::weak_ptr<Run>(self->run)] {
     if (const auto run = weak.lock()) run->Cancel();
   });
@@ -354,18 +378,39 @@ PyMethodDef methods[] = {
      "close($self, /)\n--\n\nEnd the source: what is in flight still comes out."},
     {"cancel", capi::Method<&Cancel>(), METH_NOARGS,
      "cancel($self, /)\n--\n\nDrop everything in flight and wake everyone. Never waits."},
-    {"stats", capi::Method<&Stats>(), METH_NOARGS,
+    {"stats", capi::Method<&RunStatsDict>(), METH_NOARGS,
      "stats($self, /)\n--\n\nWhat the run did so far, as a dict.\n\n"
      "Times are in seconds, sizes in bytes. 'attached' is time that the run's functions held the\n"
-     "GIL (on free-threaded builds: were attached), 'detached' time that next() worked or waited\n"
-     "without it. 'stages' has one dict per stage, the source first; busy and wait are summed "
-     "over\n"
-     "threads and items."},
-    {"report", capi::Method<&Report>(), METH_NOARGS,
+     "GIL (on free-threaded builds: were attached), 'handover' time that next() did, 'detached' "
+     "time\n"
+     "that next() worked or waited without it. 'stages' has one dict per stage, the source first;\n"
+     "busy and wait are summed over threads and items."},
+    {"_next_ready", capi::Method<&NextReady>(), METH_O, nullptr},
+    {"__aenter__", capi::Method<&AsyncEnter>(), METH_NOARGS, nullptr},
+    {"__aexit__", capi::Method<&AsyncExit>(), METH_VARARGS, nullptr},
+    {"state_dict", capi::Method<&RunStateDict>(), METH_NOARGS,
+     "state_dict($self, /)\n--\n\n"
+     "Where the run is, behind the last item that came out: a dict of numbers and strings, from\n"
+     "which Pipeline.load_state_dict() makes a pipeline that goes on there.\n\n"
+     "Raises ValueError for ordered=False, and for a cache() with orders that have no seed."},
+    {"report", capi::Method<&RunReport>(), METH_NOARGS,
      "report($self, /)\n--\n\n"
      "What the run did so far as a table for people, with the bottleneck and what to do about it:\n"
-     "print it, or show it in a notebook."},
+     "print it, show it in a notebook, or .save(\"report.html\") it as a page."},
+    {"trace", capi::Method<&SaveTrace>(), METH_O,
+     "trace($self, path, /)\n--\n\n"
+     "Write what each thread did and when as a file in the Chrome trace format, for Perfetto\n"
+     "(ui.perfetto.dev) or chrome://tracing; returns its path.\n\n"
+     "Needs run(trace=True), else ValueError. Warns (RuntimeWarning) where older events made room\n"
+     "for newer ones. Raises OSError for a file that cannot be written."},
     {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef getset[] = {
+    {"dead_letters", reinterpret_cast<getter>(capi::Slot<&DeadLetters>()), nullptr,
+     "What stages with errors='skip' gave up so far, the first thousand: a list of\n"
+     "DeadLetter(number, exception, item). `item` is None unless it is small.",
+     nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(RunObject, weakrefs), READONLY, nullptr},
@@ -379,8 +424,10 @@ PyType_Slot slots[] = {
     {Py_tp_repr, capi::Slot<&Repr>()},
     {Py_tp_iter, capi::Slot<&Iter>()},
     {Py_tp_iternext, capi::Slot<&Next>()},
+    {Py_am_aiter, capi::Slot<&AsyncIter>()},
     {Py_tp_methods, methods},
     {Py_tp_members, members},
+    {Py_tp_getset, getset},
     {Py_tp_doc, const_cast<char*>("One execution of a Pipeline: an iterator over its items.\n\n"
                                   "Made by Pipeline.run(). Leaving its with block cancels what "
                                   "is in flight and waits for\nthe run's threads.")},
@@ -399,6 +446,7 @@ PyType_Spec run_spec = {"spanflow.Run", sizeof(RunObject), 0,
 
 void AddPipeline(PyObject* module, ModuleState* state) {
   state->run_type = MakeType(module, &run_spec, true);
+  state->calls_type = MakeType(module, &calls_spec, false);
   state->pipeline_error = PyErr_NewExceptionWithDoc(
       "spanflow.PipelineError",
       "A run was cancelled or cannot go on; errors of stages keep their own types.",
@@ -406,6 +454,7 @@ void AddPipeline(PyObject* module, ModuleState* state) {
   Check(Py_XNewRef(state->pipeline_error));
   capi::CheckStatus(PyModule_AddObjectRef(module, "PipelineError", state->pipeline_error));
   capi::CheckStatus(PyModule_AddFunctions(module, functions));
+  capi::CheckStatus(PyModule_AddFunctions(module, pipeline_type_functions));
 }
 
 }  // namespace spanflow::bindings

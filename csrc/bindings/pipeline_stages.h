@@ -8,26 +8,16 @@
 // are no Exception do not wait for their turn.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "bindings/pipeline_value.h"
+#include "bindings/pipeline_calling.h"
 #include "pipeline/stage.h"
 
 namespace spanflow::bindings {
 
 std::shared_ptr<const pipeline::Source> IteratorSource(PythonSide side, std::string name,
                                                        PyObject* iterator, bool to_arrays);
-
-struct PythonCall {
-  std::string name;      // "map(f)"
-  PyObject* callable;    // called with the item, then:
-  PyObject* args;        // a tuple
-  PyObject* kwargs;      // a dict or null
-  uint64_t aligned = 0;  // bit i: args[i] is an array of which the chunk's rows are passed
-};
 
 // The result of the call goes on.
 std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays);
@@ -44,7 +34,11 @@ std::shared_ptr<const pipeline::Stage> EnumerateStage(PythonSide side, int64_t s
                                                       bool to_arrays);
 // Groups (pipeline/stages.h) as one item: chunks side by side, anything else as collate(list) makes
 // it.
-std::shared_ptr<const pipeline::Stage> CollateStage(PythonSide side, PyObject* collate,
-                                                    bool to_arrays);
+// An object with state: called with each item in order, it gives an iterable of items or None; its
+// method finish(), where it has one, gives the last ones.
+std::shared_ptr<const pipeline::Stage> CallTransform(PythonSide side, PythonCall call,
+                                                     bool to_arrays);
+std::shared_ptr<const pipeline::Stage> CollateStage(PythonSide side, std::string name,
+                                                    PyObject* collate, bool to_arrays);
 
 }  // namespace spanflow::bindings

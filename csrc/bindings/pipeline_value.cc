@@ -1,9 +1,13 @@
 #include "bindings/pipeline_value.h"
 
+#include <algorithm>
+
 #include "bindings/convert.h"
 #include "bindings/create.h"
 #include "capi/error.h"
+#include "capi/object.h"
 #include "pipeline/stats.h"
+#include "platform/thread.h"
 
 namespace spanflow::bindings {
 namespace {
@@ -47,13 +51,42 @@ Part PartFromObject(const PythonSide& side, PyObject* object) {
   return PartOf(side, AsArray(array.get()));
 }
 
+// A dict with strings as keys and arrays as values, at least one.
+bool IsDictOfArrays(ModuleState* state, PyObject* object) {
+  if (!PyDict_CheckExact(object) || PyDict_GET_SIZE(object) == 0) return false;
+  PyObject *key, *value;
+  for (Py_ssize_t at = 0; PyDict_Next(object, &at, &key, &value) != 0;) {
+    if (!PyUnicode_Check(key) || !IsArrayLike(state, value)) return false;
+  }
+  return true;
+}
+
+void FillFromDict(const PythonSide& side, PyObject* dict, Chunk* chunk) {
+  const Ref items = Check(PyDict_Items(dict));  // of its own: making arrays may run Python
+  auto names = std::make_shared<std::vector<std::string>>();
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
+    PyObject* const item = PyList_GET_ITEM(items.get(), i);
+    names->push_back(capi::Text(PyTuple_GET_ITEM(item, 0)));
+    Part part = PartFromObject(side, PyTuple_GET_ITEM(item, 1));
+    if (i == 0)
+      (*chunk)[0] = std::move(part);
+    else
+      chunk->Append(std::move(part));
+  }
+  chunk->form.names = std::move(names);
+}
+
 Item ChunkFromObject(const PythonSide& side, PyObject* object) {
   auto chunk = std::make_unique<Chunk>();
+  if (IsDictOfArrays(side.state, object)) {
+    FillFromDict(side, object, chunk.get());
+    return chunk;
+  }
   if (!IsTupleOfArrays(side.state, object)) {
     (*chunk)[0] = PartFromObject(side, object);
     return chunk;
   }
-  chunk->is_tuple = true;
+  chunk->form.is_tuple = true;
   (*chunk)[0] = PartFromObject(side, PyTuple_GET_ITEM(object, 0));
   for (Py_ssize_t i = 1; i < PyTuple_GET_SIZE(object); ++i) {
     chunk->Append(PartFromObject(side, PyTuple_GET_ITEM(object, i)));
@@ -122,6 +155,15 @@ Part PartOf(const PythonSide& side, ArrayObject* array) {
   return Part(array->view, std::make_shared<PythonValue>(side.owned, Ref::Borrow(array->lease)));
 }
 
+pipeline::Names NamesFrom(PyObject* names) {
+  if (names == Py_None) return nullptr;
+  auto texts = std::make_shared<std::vector<std::string>>();
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+    texts->push_back(capi::Text(PyTuple_GET_ITEM(names, i)));
+  }
+  return texts;
+}
+
 Item ItemFromObject(const PythonSide& side, Ref object, bool to_arrays) {
   if (to_arrays) return ChunkFromObject(side, object.get());
   return std::make_unique<PythonValue>(side.owned, std::move(object));
@@ -130,7 +172,16 @@ Item ItemFromObject(const PythonSide& side, Ref object, bool to_arrays) {
 Ref ObjectFromItem(ModuleState* state, Item item) {
   Chunk* chunk = item->AsChunk();
   if (chunk == nullptr) return static_cast<PythonValue&>(*item).Take();
-  if (!chunk->is_tuple && chunk->size() == 1) return ObjectFromPart(state, (*chunk)[0]);
+  if (const pipeline::Names& names = chunk->form.names; names != nullptr) {
+    Ref dict = Check(PyDict_New());
+    for (int i = 0; i < chunk->size(); ++i) {
+      const Ref value = ObjectFromPart(state, (*chunk)[i]);
+      capi::CheckStatus(
+          PyDict_SetItemString(dict.get(), (*names)[static_cast<size_t>(i)].c_str(), value.get()));
+    }
+    return dict;
+  }
+  if (!chunk->form.is_tuple && chunk->size() == 1) return ObjectFromPart(state, (*chunk)[0]);
   Ref tuple = Check(PyTuple_New(chunk->size()));
   for (int i = 0; i < chunk->size(); ++i) {
     PyTuple_SET_ITEM(tuple.get(), i, ObjectFromPart(state, (*chunk)[i]).release());
@@ -138,11 +189,16 @@ Ref ObjectFromItem(ModuleState* state, Item item) {
   return tuple;
 }
 
-bool PythonCaller::Interrupted() {
-  const capi::ReattachScope attached(detached_);
+bool PythonCaller::LookForSignals() {
   hub_.Drain();
   return PyErr_CheckSignals() != 0;
 }
+
+// A function may give the GIL up inside, to sleep or to wait. What it holds it for is about the
+// processor time that it uses; asking for that takes a system call, so that calls count whole where
+// all of the thread's last ones were quick.
+constexpr int64_t kQuickCall = 20'000;  // ns
+thread_local int64_t expected_call = 0;
 
 StageAttach::StageAttach(pipeline::Context& context, const std::shared_ptr<capi::Hub>& hub)
     : context_(context) {
@@ -155,13 +211,17 @@ StageAttach::StageAttach(pipeline::Context& context, const std::shared_ptr<capi:
     own_.emplace(thread);
   }
   since_ = pipeline::Now();
+  if (expected_call > kQuickCall) cpu_since_ = platform::ThreadCpuTime();
   hub->Drain();  // what detached threads of the run could not drop
 }
 
 StageAttach::~StageAttach() {
   if (!ok()) return;
   const int64_t attached = pipeline::Now() - since_;
-  context_.AddAttached(attached);
+  int64_t held = attached;
+  if (cpu_since_ >= 0) held = std::min(platform::ThreadCpuTime() - cpu_since_, attached);
+  expected_call = std::max(attached, expected_call - expected_call / 8);
+  context_.AddAttached(held);
   if (caller_.has_value()) static_cast<PythonCaller*>(context_.caller())->AddAttached(attached);
 }
 

@@ -35,6 +35,7 @@ class OwnedObjects {
   // How many threads are between taking an object of the run up and putting it down again; changed
   // by attached threads only.
   std::atomic<int> calls{0};
+  std::atomic<bool> called{false};  // whether one ever was
 
  private:
   const std::shared_ptr<capi::Hub> hub_;
@@ -54,6 +55,8 @@ class PythonValue final : public pipeline::Value {
   PythonValue(std::shared_ptr<OwnedObjects> owned, capi::Ref object);
   ~PythonValue() override;
   int64_t nbytes() const override { return nbytes_; }
+
+  void set_nbytes(int64_t nbytes) { nbytes_ = nbytes; }  // of what is inside of the object
 
   PyObject* get() const { return object_; }
   capi::Ref Take();
@@ -81,15 +84,18 @@ pipeline::Part PartOf(const PythonSide& side, ArrayObject* array);
 // `to_arrays`: the next stage works on arrays, so anything else is converted as sf.asarray does.
 pipeline::Item ItemFromObject(const PythonSide& side, capi::Ref object, bool to_arrays);
 
-// A tuple for several arrays, a Python scalar for a 0-d result.
+// From a tuple of strings; null of None.
+pipeline::Names NamesFrom(PyObject* names);
+
+// A dict or a tuple for several arrays, a Python scalar for a 0-d result.
 capi::Ref ObjectFromItem(ModuleState* state, pipeline::Item item);
 
 // The consumer's thread inside Run::Next: its own thread state serves stages that it helps with.
-class PythonCaller final : public pipeline::Caller {
+class PythonCaller : public pipeline::Caller {
  public:
   PythonCaller(capi::DetachScope& detached, capi::Hub& hub) : detached_(detached), hub_(hub) {}
-  // Runs signal handlers; an exception that they raise stays set.
-  bool Interrupted() override;
+  // Attached: runs signal handlers; true for an exception that they raised, which stays set.
+  bool LookForSignals();
 
   capi::DetachScope& detached() { return detached_; }
   // Time that stages were attached on this thread.
@@ -117,6 +123,7 @@ class StageAttach {
   std::optional<capi::AttachScope> own_;
   std::optional<capi::ReattachScope> caller_;
   int64_t since_ = 0;
+  int64_t cpu_since_ = -1;  // -1: not measured
 };
 
 }  // namespace spanflow::bindings

@@ -22,8 +22,10 @@ struct ModuleState {
   PyTypeObject* lease_type = nullptr;
   PyTypeObject* operation_type = nullptr;
   PyTypeObject* run_type = nullptr;
+  PyTypeObject* calls_type = nullptr;
   PyTypeObject* expression_type = nullptr;
   PyTypeObject* compiled_type = nullptr;
+  PyTypeObject* workers_type = nullptr;
   PyObject* pipeline_error = nullptr;
   std::array<PyObject*, base::kNumKinds> dtypes{};  // native scalars, "sf.float32" and friends
   std::shared_ptr<capi::Hub> hub;
@@ -37,8 +39,10 @@ struct ModuleState {
                                   reinterpret_cast<PyObject**>(&lease_type),
                                   reinterpret_cast<PyObject**>(&operation_type),
                                   reinterpret_cast<PyObject**>(&run_type),
+                                  reinterpret_cast<PyObject**>(&calls_type),
                                   reinterpret_cast<PyObject**>(&expression_type),
                                   reinterpret_cast<PyObject**>(&compiled_type),
+                                  reinterpret_cast<PyObject**>(&workers_type),
                                   &pipeline_error};
     for (PyObject** object : objects) {
       if (const int result = visit(*object); result != 0) return result;

@@ -96,21 +96,31 @@ Ref Machine(PyObject*, PyObject*) {
 }
 
 // Passes over memory that do nothing else (array/probe.h): what the lab holds kernels against.
+// Returns the bytes that one moves.
 Ref Pass(PyObject* module, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  static constexpr capi::Signature<4> kSignature("_pass", {"traffic", "a", "out", "repeats"}, 4, 4);
-  static constexpr std::array<std::string_view, simd::kNumTraffics> kNames = {
-      "read", "write", "write past the caches", "copy", "copy past the caches"};
-  const auto [traffic, a, out, repeats] = kSignature.Parse(args, nargs, kwnames);
-  const auto found = std::ranges::find(kNames, capi::Text(traffic));
-  if (found == kNames.end()) Raise(PyExc_ValueError, "no traffic %R", traffic);
+  static constexpr capi::Signature<4> kSignature("_pass",
+                                                 {"arrays", "out", "past_caches", "repeats"}, 4, 4);
+  const auto [arrays, out, past_caches, repeats] = kSignature.Parse(args, nargs, kwnames);
   ModuleState* state = StateOf(module);
-  const Ref from = AsArrayObject(state, a, nullptr, nullptr), to = OutArray(state, out);
+  if (!PyTuple_Check(arrays)) Raise(PyExc_TypeError, "a pass needs a tuple of arrays");
+  std::vector<Ref> held;
+  std::vector<array::View> in;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arrays); ++i) {
+    held.push_back(AsArrayObject(state, PyTuple_GET_ITEM(arrays, i), nullptr, nullptr));
+    in.push_back(AsArray(held.back().get())->view);
+  }
+  array::Traffic traffic{in, nullptr, capi::Truth(past_caches)};
+  if (out != Py_None) {
+    held.push_back(OutArray(state, out));
+    traffic.out = &AsArray(held.back().get())->view;
+  }
   const int64_t times = capi::Integer(repeats);
-  capi::Check(RunDetached(kDetachBytes, [&] {
-    return array::Pass(static_cast<simd::Traffic>(found - kNames.begin()),
-                       AsArray(from.get())->view, AsArray(to.get())->view, times);
+  int64_t moved = 0;
+  capi::Check(RunDetached(kDetachBytes, [&]() -> base::Status {
+    SPANFLOW_ASSIGN(moved, array::Pass(traffic, times));
+    return base::Status::Ok();
   }));
-  return capi::None();
+  return Check(PyLong_FromLongLong(moved));
 }
 
 // Several reductions of all elements in one pass: what `describe` stands on.

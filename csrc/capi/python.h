@@ -49,4 +49,13 @@ inline bool MayTouchPython() {
 #endif
 }
 
+// Whether the process's interpreters are being torn down: modules may have lost their names.
+inline bool IsFinalizing() {
+#if PY_VERSION_HEX >= 0x030D0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
 }  // namespace spanflow::capi

@@ -195,7 +195,7 @@ class Computation::Execution {
 
   Result<std::vector<View>> Run(Views outs) {
     SPANFLOW_TRY(MakePlaces(outs));
-    SPANFLOW_TRY(SeparateSources(outs));
+    SPANFLOW_TRY(CopySources());
     array::RunScope scope;
     for (const View& source : sources_) SPANFLOW_TRY(scope.Add(source));
     for (const View& place : places_) SPANFLOW_TRY(scope.Add(place));
@@ -246,19 +246,11 @@ class Computation::Execution {
     return std::find(graph_.roots.begin(), end, graph_.roots[root]) == end;
   }
 
-  // What an output would change before it has been read everywhere is copied. An output that is
-  // read element by element at the same places is not in the way of a careful program.
-  Status SeparateSources(Views outs) {
-    for (size_t i = 0; i < sources_.size(); ++i) {
-      for (const View* out : outs) {
-        if (out == nullptr) continue;
-        const Overlap overlap = OverlapOf(sources_[i], *out);
-        const bool is_in_place = overlap == Overlap::kSame && computation_.stages_.size() == 1;
-        if (overlap == Overlap::kNone || is_in_place) continue;
-        SPANFLOW_ASSIGN(sources_[i],
-                        array::CopyToNew(sources_[i], sources_[i].dtype(), false, options_));
-        break;
-      }
+  Status CopySources() {
+    for (size_t i = 0; i < computation_.copied_.size(); ++i) {
+      if (!computation_.copied_[i]) continue;
+      SPANFLOW_ASSIGN(sources_[i],
+                      array::CopyToNew(sources_[i], sources_[i].dtype(), false, options_));
     }
     return Status::Ok();
   }
@@ -370,7 +362,28 @@ Result<std::shared_ptr<Computation>> Computation::Make(std::vector<NodeRef> root
   }
   made->target_ = simd::TargetInUse();
   Builder(made.get()).Run();
+  if (made->careful_) made->SeparateSources(columns, outs);
   return made;
+}
+
+bool Computation::IsInTheWay(const View& source, Views outs) const {
+  return std::ranges::any_of(outs, [&](const View* out) {
+    if (out == nullptr) return false;
+    const Overlap overlap = OverlapOf(source, *out);
+    return overlap == Overlap::kPartial || (overlap == Overlap::kSame && stages_.size() > 1);
+  });
+}
+
+void Computation::SeparateSources(Columns columns, Views outs) {
+  for (Source& source : graph_.sources) {
+    copied_.push_back(IsInTheWay(source.Find(columns), outs));
+    if (!copied_.back()) continue;
+    Layout& layout = source.layout;
+    layout.strides = base::ContiguousStrides(layout.shape, layout.dtype.itemsize());
+  }
+  stages_.clear();
+  between_.clear();
+  Builder(this).Run();  // for the layouts of the copies
 }
 
 bool Computation::Serves(Columns columns, Views outs) const {
@@ -388,7 +401,11 @@ bool Computation::Serves(Columns columns, Views outs) const {
       return false;
     }
   }
-  return careful_ || !Overlaps(columns, outs);
+  if (!careful_) return !Overlaps(columns, outs);
+  for (size_t i = 0; i < graph_.sources.size(); ++i) {
+    if (copied_[i] != IsInTheWay(graph_.sources[i].Find(columns), outs)) return false;
+  }
+  return true;
 }
 
 bool Computation::Overlaps(Columns columns, Views outs) const {

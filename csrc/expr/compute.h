@@ -60,6 +60,12 @@ class Computation {
   // Whether an output shares bytes with what is read.
   bool Overlaps(std::span<const Column> columns, std::span<const array::View* const> outs) const;
 
+  // Whether an output would change `source` before it has been read everywhere. One that is read
+  // element by element at the same places is not in the way of a careful program.
+  bool IsInTheWay(const array::View& source, std::span<const array::View* const> outs) const;
+  // Such sources are read from copies.
+  void SeparateSources(std::span<const Column> columns, std::span<const array::View* const> outs);
+
   std::vector<NodeRef> nodes_;  // keep the graph's nodes alive
   Graph graph_;
   std::vector<std::string> column_names_;
@@ -67,7 +73,8 @@ class Computation {
   std::vector<std::optional<base::Layout>> out_layouts_;  // by root; none: a new array
   std::vector<base::Layout> between_;                     // arrays that one stage hands to itself
   std::vector<std::unique_ptr<Stage>> stages_;
-  bool careful_ = false;  // an output may be what is read
+  bool careful_ = false;      // an output may be what is read
+  std::vector<bool> copied_;  // sources that are; of a careful computation only
   std::string target_;
   int64_t largest_bytes_ = 0;
 };

@@ -80,6 +80,19 @@ Result<View> OpenRaw(const std::string& path, memory::MapMode mode, const base::
   return MapView(std::move(file), mode, *std::move(layout), offset);
 }
 
+Result<View> OpenStrided(const std::string& path, memory::MapMode mode, base::Layout layout,
+                         int64_t offset) {
+  SPANFLOW_ASSIGN(const base::Extent extent, base::ExtentOf(layout));
+  int64_t first;
+  if (!base::CheckedAdd(offset, extent.low, &first) || first < 0) {
+    return Status::Value("'" + path + "': elements would lie before the begin of the file");
+  }
+  SPANFLOW_ASSIGN(memory::BlockRef block,
+                  memory::MapFile(path, mode, first, extent.high - extent.low));
+  std::byte* data = block->address() - extent.low;
+  return View{std::move(block), data, std::move(layout), mode == memory::MapMode::kRead};
+}
+
 Result<View> CreateNpy(const std::string& path, const base::DType& dtype, const base::Dims& shape,
                        bool fortran, const platform::StopFn& stop) {
   SPANFLOW_ASSIGN(base::Layout layout, fortran ? base::Layout::FortranContiguous(dtype, shape)

@@ -40,6 +40,10 @@ base::Result<array::View> OpenRaw(const std::string& path, memory::MapMode mode,
                                   const base::DType& dtype, const std::optional<base::Dims>& shape,
                                   int64_t offset, bool fortran = false);
 
+// Elements of a raw file in any layout, of which [0, …, 0] lies at `offset`.
+base::Result<array::View> OpenStrided(const std::string& path, memory::MapMode mode,
+                                      base::Layout layout, int64_t offset);
+
 // "w+": a new file of zeros, mapped for writing, that replaces an old one of that name as a whole.
 // Its disk space is reserved, so that a full disk is an error here and not while writing.
 base::Result<array::View> CreateNpy(const std::string& path, const base::DType& dtype,

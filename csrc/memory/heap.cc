@@ -26,15 +26,24 @@ constexpr int64_t kLarge = int64_t{1} << 20;  // recycled from here on
 constexpr int64_t kHuge = int64_t{4} << 20;   // on huge pages from here on
 constexpr int64_t kMostCached = int64_t{1} << 30;
 
+// Large blocks begin at different distances from a multiple of 4 KiB. Where arrays that are read
+// and written side by side have the same one, their lines fall into the same sets of the caches,
+// and c = a + b takes a tenth longer.
+constexpr int64_t kPage = 4096;
+constexpr int64_t kShift = 7 * kHeapAlignment;
+constexpr int64_t kShifts = 9;
+static_assert((kShifts - 1) * kShift < kPage);
+constexpr int64_t kMostBytes = int64_t{1} << 62;  // no machine has so many
+
 #ifdef SPANFLOW_SYSTEM_ALLOCATOR
 // For sanitizers: every block is its own allocation of exactly its size, and none is used again.
 constexpr bool kRecycles = false;
 constexpr int64_t kMostOfSanitizers = int64_t{1} << 39;  // larger requests would end the process
 
-std::byte* NewBytes(int64_t nbytes, bool zeroed) {
+std::byte* NewBytes(int64_t nbytes, bool zeroed, size_t alignment = kHeapAlignment) {
   void* address = nullptr;
   if (nbytes > kMostOfSanitizers) return nullptr;
-  if (posix_memalign(&address, kHeapAlignment, static_cast<size_t>(nbytes)) != 0) return nullptr;
+  if (posix_memalign(&address, alignment, static_cast<size_t>(nbytes)) != 0) return nullptr;
   if (zeroed) std::memset(address, 0, static_cast<size_t>(nbytes));
   return static_cast<std::byte*>(address);
 }
@@ -43,16 +52,28 @@ void PurgeAllocator() {}
 #else
 constexpr bool kRecycles = true;
 
-std::byte* NewBytes(int64_t nbytes, bool zeroed) {
+std::byte* NewBytes(int64_t nbytes, bool zeroed, size_t alignment = kHeapAlignment) {
   const auto size = static_cast<size_t>(nbytes);
-  void* address =
-      zeroed ? mi_zalloc_aligned(size, kHeapAlignment) : mi_malloc_aligned(size, kHeapAlignment);
+  void* address = zeroed ? mi_zalloc_aligned(size, alignment) : mi_malloc_aligned(size, alignment);
   return static_cast<std::byte*>(address);
 }
 void FreeBytes(std::byte* address) { mi_free(address); }
 // What was freed stays with mimalloc for a while, pages and all, unless it is told.
 void PurgeAllocator() { mi_collect(/*force=*/true); }
 #endif
+
+std::byte* NewLarge(int64_t capacity, bool zeroed) {
+  static std::atomic<uint32_t> made{0};
+  if (capacity > kMostBytes) return nullptr;
+  const int64_t whole = capacity + (kShifts - 1) * kShift;
+  std::byte* const begin = NewBytes(whole, zeroed, kPage);
+  if (begin == nullptr) return nullptr;
+  if (capacity >= kHuge) platform::Advise(begin, whole, platform::Advice::kHugePages);
+  return begin + made.fetch_add(1, std::memory_order_relaxed) % kShifts * kShift;
+}
+void FreeLarge(std::byte* address) {
+  FreeBytes(address - reinterpret_cast<uintptr_t>(address) % kPage);
+}
 
 struct Counters {
   std::atomic<int64_t> live_bytes{0};
@@ -77,7 +98,7 @@ constinit Counters counters;
 Recycler& Cache() {
   static Recycler& cache = *[] {
     auto* made = new Recycler(kRecycles ? std::min(kMostCached, platform::UsableMemory() / 16) : 0,
-                              FreeBytes);
+                              FreeLarge);
     platform::OnFork(nullptr, nullptr, [] { Cache().RecoverAfterFork(); });
     return made;
   }();
@@ -91,13 +112,10 @@ std::byte* TakeBytes(int64_t capacity, int64_t nbytes, bool zeroed) {
     if (zeroed) std::memset(recycled, 0, static_cast<size_t>(nbytes));
     return recycled;
   }
-  std::byte* fresh = NewBytes(capacity, zeroed);
+  std::byte* fresh = NewLarge(capacity, zeroed);
   if (fresh == nullptr && Cache().bytes() > 0) {
     TrimHeap();
-    fresh = NewBytes(capacity, zeroed);
-  }
-  if (fresh != nullptr && capacity >= kHuge) {
-    platform::Advise(fresh, capacity, platform::Advice::kHugePages);
+    fresh = NewLarge(capacity, zeroed);
   }
   return fresh;
 }

@@ -8,6 +8,7 @@
 #include "base/arith.h"
 #include "platform/fault_guard.h"
 #include "platform/os_error.h"
+#include "platform/topology.h"
 
 namespace spanflow::memory {
 namespace {
@@ -78,6 +79,19 @@ class MappedBlock final : public Block {
   uint64_t faults() const override;
   std::string description() const override { return file_.path(); }
   Status Flush() override;
+  Result<FileRange> Range() const {
+    SPANFLOW_ASSIGN(platform::File file, file_.Duplicate());
+    return FileRange{std::move(file), mode_, offset_, nbytes()};
+  }
+  bool sharable() const { return mode_ != MapMode::kCopyOnWrite && nbytes() > 0; }
+
+  std::optional<MappedPlace> Place() {
+    const Borrow borrow(this, Borrower::kKernel);
+    if (!borrow.ok() || mode_ == MapMode::kCopyOnWrite || faults() != 0) return {};
+    std::string path = file_.CurrentPath();
+    if (path.empty()) return {};
+    return MappedPlace{std::move(path), mode_, offset_};
+  }
 
  private:
   void ReleaseBytes() noexcept override {
@@ -154,6 +168,36 @@ Result<BlockRef> MapFile(platform::File file, MapMode mode, int64_t offset, int6
   BlockRef reference = BlockRef::Adopt(block);
   SPANFLOW_TRY(block->Watch());
   return reference;
+}
+
+std::optional<MappedPlace> PlaceOf(Block* block) {
+  auto* const mapped = dynamic_cast<MappedBlock*>(block);
+  return mapped == nullptr ? std::nullopt : mapped->Place();
+}
+
+Result<BlockRef> AllocateShared(int64_t nbytes) {
+  // Such a file has no limit of its own: the system would reserve what there is not, and end
+  // processes, ours or others, to get it.
+  if (const int64_t available = platform::AvailableMemory(); nbytes > available) {
+    return Status::Memory("cannot share " + std::to_string(nbytes) + " bytes of memory; " +
+                          std::to_string(available) + " are available");
+  }
+  SPANFLOW_ASSIGN(platform::File file, platform::File::Anonymous("shared memory"));
+  const Status reserved = file.Reserve(nbytes);
+  if (!reserved.ok()) {
+    return Status::Memory("cannot share " + std::to_string(nbytes) +
+                          " bytes of memory: " + reserved.message());
+  }
+  return MapFile(std::move(file), MapMode::kReadWrite, 0, nbytes);
+}
+
+Result<std::optional<FileRange>> FileRangeOf(const Block& block) {
+  const auto* mapped = dynamic_cast<const MappedBlock*>(&block);
+  if (mapped == nullptr || !mapped->sharable()) return std::optional<FileRange>();
+  const Borrow borrow(const_cast<MappedBlock*>(mapped), Borrower::kKernel);  // keeps it open
+  if (!borrow.ok()) return Status::Value("operation on a closed array");
+  SPANFLOW_ASSIGN(FileRange range, mapped->Range());
+  return std::optional<FileRange>(std::move(range));
 }
 
 void AdviseSequential(Block* block, int64_t offset, int64_t nbytes) {

@@ -1,4 +1,5 @@
-// Mapped files: the bytes of a file as a Block, without reading them.
+// Mapped files: the bytes of a file as a Block, without reading them; and memory that other
+// processes can map, which is a file without a name.
 //
 // Owns: a block owns its mapping and an open descriptor, which tells whether the file became
 // shorter; both go with Block::Close or the last reference.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -38,6 +40,30 @@ base::Result<BlockRef> MapFile(const std::string& path, MapMode mode, int64_t of
                                int64_t nbytes);
 // The same for a file that is open already: what was read of it and what is mapped is one file.
 base::Result<BlockRef> MapFile(platform::File file, MapMode mode, int64_t offset, int64_t nbytes);
+
+// Where a block's bytes are found again: from `offset` of the file on. Nothing where that is not
+// so: for bytes that are not mapped, closed, lost, changed in this process alone, or of a file that
+// has no name any more.
+struct MappedPlace {
+  std::string path;  // absolute
+  MapMode mode;
+  int64_t offset;
+};
+std::optional<MappedPlace> PlaceOf(Block* block);
+
+// Zeroed memory that other processes can map. MemoryError when not so much is available; the pages
+// are reserved, as a lost page would be an error later.
+base::Result<BlockRef> AllocateShared(int64_t nbytes);
+
+// What another process needs to map the same bytes; nothing for other blocks than mapped ones, and
+// for copies on write, whose bytes are this process's alone.
+struct FileRange {
+  platform::File file;  // a descriptor of its own
+  MapMode mode;
+  int64_t offset;
+  int64_t nbytes;
+};
+base::Result<std::optional<FileRange>> FileRangeOf(const Block& block);
 
 // For part of a block of any kind; the range is cut to the block, and a closed block is left alone.
 void AdviseSequential(Block* block, int64_t offset, int64_t nbytes);

@@ -52,9 +52,7 @@ class Map final : public Stage {
 
   Status Process(Item item, Context& context) const {
     SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
-    SPANFLOW_ASSIGN(View result, operation_.Apply(*chunk, context, true));
-    if (!operation_.KeepsRows(*chunk, result)) chunk->rows = Chunk::kNoRows;
-    chunk->Replace(Part(std::move(result), nullptr, true));
+    SPANFLOW_TRY(operation_.Map(chunk, context));
     context.Emit(std::move(item));
     return Status::Ok();
   }
@@ -82,7 +80,7 @@ class Filter final : public Stage {
 
   Status Process(Item item, Context& context) const {
     SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
-    SPANFLOW_ASSIGN(const View mask, predicate_.Apply(*chunk, context, false));
+    SPANFLOW_ASSIGN(const View mask, predicate_.Apply(*chunk, context));
     if (mask.dtype().kind() != Kind::kBool) {
       return Status::Type("a filter needs true or false, but " + predicate_.Name() + " gives " +
                           mask.dtype().ToString());

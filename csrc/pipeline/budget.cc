@@ -57,10 +57,14 @@ base::Status Budget::CheckItem(int64_t nbytes) const {
                              ": make the items smaller (rows=) or allow more (memory=)");
 }
 
-base::Status Budget::CheckHeld(const std::string& stage, int64_t nbytes) const {
-  if (nbytes <= limit_) return base::Status::Ok();
-  return base::Status::Value(stage + " holds back " + std::to_string(nbytes) +
-                             " bytes, but the run may hold " + std::to_string(limit_) +
+base::Status HeldBack::Add(const std::string& stage, int64_t nbytes) {
+  nbytes_ += nbytes;
+  const int64_t all = budget_->held_back_.fetch_add(nbytes) + nbytes;
+  if (all <= budget_->limit()) return base::Status::Ok();
+  const std::string others =
+      all == nbytes_ ? "" : " and other stages " + std::to_string(all - nbytes_) + " bytes";
+  return base::Status::Value(stage + " holds back " + std::to_string(nbytes_) + " bytes" + others +
+                             ", but the run may hold " + std::to_string(budget_->limit()) +
                              ": let it hold fewer or smaller items, or allow more (memory=)");
 }
 

@@ -8,7 +8,7 @@
 //
 // Owns: counters; a Credit keeps its Budget alive, so that bytes may outlive the run.
 // Threads: thread-safe. Attached: not needed.
-// Fails: CheckItem and CheckHeld return a ValueError for more than the whole budget.
+// Fails: CheckItem and HeldBack::Add return a ValueError for more than the whole budget.
 #pragma once
 
 #include <atomic>
@@ -40,8 +40,6 @@ class Budget {
   void Give(int64_t nbytes);
 
   base::Status CheckItem(int64_t nbytes) const;
-  // Whether a stage may hold so many bytes back until more items come.
-  base::Status CheckHeld(const std::string& stage, int64_t nbytes) const;
 
   // Set by a thread that is about to wait for bytes: the next Give notifies `freed`.
   std::atomic<bool> wanted{false};
@@ -55,7 +53,31 @@ class Budget {
   const uint64_t forks_ = runtime::ForkCount();
   std::atomic<int64_t> used_{0};
   std::atomic<int64_t> peak_{0};
+  std::atomic<int64_t> held_back_{0};
   runtime::Event freed_;
+
+  friend class HeldBack;
+};
+
+// The bytes that a stage keeps until more items come. What all stages of a run keep must fit into
+// its memory together, because nothing frees it before those items are there.
+class HeldBack {
+ public:
+  explicit HeldBack(std::shared_ptr<Budget> budget) : budget_(std::move(budget)) {}
+  HeldBack(const HeldBack&) = delete;
+  HeldBack& operator=(const HeldBack&) = delete;
+  ~HeldBack() { Remove(nbytes_); }
+
+  base::Status Add(const std::string& stage, int64_t nbytes);
+  void Remove(int64_t nbytes) {
+    nbytes_ -= nbytes;
+    budget_->held_back_.fetch_sub(nbytes);
+  }
+  void RemoveAll() { Remove(nbytes_); }
+
+ private:
+  const std::shared_ptr<Budget> budget_;
+  int64_t nbytes_ = 0;
 };
 
 class Credit {

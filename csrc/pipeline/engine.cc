@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <chrono>
-#include <cmath>
-#include <numeric>
 
 #include "platform/topology.h"
 #include "runtime/fork.h"
@@ -24,17 +23,28 @@ constexpr int64_t kMaxTokens = 256;
 
 int64_t MemoryLimit(int64_t asked) { return asked > 0 ? asked : platform::UsableMemory() / 4; }
 
+int PlacesOf(const Pipeline& pipeline) {
+  int places = 0;
+  for (const auto& stage : pipeline.stages) places += stage->places();
+  return places;
+}
+
 }  // namespace
 
 Engine::Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_ptr<Budget> budget)
     : threads_(options.threads > 0 ? std::min(options.threads, runtime::kMaxThreads)
                                    : runtime::NumThreads()),
+      places_(PlacesOf(pipeline)),
+      ordered_(options.ordered),
       forks_(runtime::ForkCount()),
       budget_(std::move(budget)),
       work_(budget_->freed()),
       pipeline_(pipeline),
-      limit_is_fixed_(pipeline.prefetch >= 0) {
-  const int64_t limit = limit_is_fixed_ ? threads_ + pipeline.prefetch : 2 * threads_ + 2;
+      limit_is_fixed_(pipeline.prefetch >= 0),
+      timeout_(options.timeout),
+      trace_events_(options.trace_events) {
+  const int hands = threads_ + places_;
+  const int64_t limit = limit_is_fixed_ ? hands + pipeline.prefetch : 2 * hands + 2;
   limit_ = limit;
   const int64_t most = limit_is_fixed_ ? limit : std::max(kMaxTokens, limit);
   ring_ = std::vector<Slot>(std::bit_ceil(static_cast<size_t>(most)));
@@ -42,19 +52,28 @@ Engine::Engine(const Pipeline& pipeline, const RunOptions& options, std::shared_
 }
 
 Result<std::unique_ptr<Engine>> Engine::Make(const Pipeline& pipeline, const RunOptions& options) {
-  auto budget = std::make_shared<Budget>(MemoryLimit(options.memory), options.memory > 0);
+  auto budget = std::make_shared<Budget>(MemoryLimit(options.memory),
+                                         options.memory > 0 && !options.oversize);
   std::unique_ptr<Engine> engine(new Engine(pipeline, options, std::move(budget)));
   SPANFLOW_TRY(engine->Open());
   engine->started_at_ = Now();
-  engine->consumer_ =
-      std::make_unique<Worker>(&engine->cancel_, engine->budget_, engine->stages_.size() + 1);
+  const bool has_deadline = options.timeout.count() > 0;
+  if (has_deadline) engine->deadline_ = engine->started_at_ + options.timeout.count();
+  engine->consumer_ = engine->NewWorker();
+  if (options.trace_events > 0) {
+    engine->out_trace_ = std::make_unique<TraceRing>(options.trace_events);
+  }
+  SPANFLOW_TRY(engine->StartServers());
   for (int i = 1; i < engine->threads_; ++i) {
-    if (!engine->StartThread()) break;  // the threads that there are do the work
+    // If there are no more, the threads that there are do the work.
+    if (!engine->StartThread([&made = *engine](Worker& worker) { made.WorkOn(worker); })) break;
   }
   // A consumer that asks for finished items to wait for it wants work to go on without it. And one
-  // that waits inside of the source cannot take what is finished meanwhile.
-  const bool alone = engine->threads_ == 1;
-  if (alone ? pipeline.prefetch > 0 : engine->source_may_wait_) engine->ExpandCrew();
+  // that waits inside of the source cannot take what is finished meanwhile, nor one inside of any
+  // item look at the clock.
+  const bool alone = engine->threads_ == 1 && (engine->places_ == 0 || !engine->source_may_wait_);
+  const bool only_takes = alone ? pipeline.prefetch > 0 : engine->source_may_wait_;
+  if (only_takes || has_deadline) engine->ExpandCrew();
   return engine;
 }
 
@@ -64,14 +83,40 @@ Status Engine::Open() {
   source_mode_ = pipeline_.source->mode();
   source_may_wait_ = pipeline_.source->may_wait();
   SPANFLOW_ASSIGN(source_, pipeline_.source->Open(&shape));
-  if (source_mode_ == Mode::kParallel) end_ = shape.items;
+  const int64_t first = pipeline_.source->first();
+  tail_ = head_ = first;
+  if (source_mode_ == Mode::kParallel) end_ = first + shape.items;
   for (const auto& stage : pipeline_.stages) {
     auto cell = std::make_unique<Cell>();
     cell->name = stage->Name();
     cell->mode = stage->mode();
     cell->grows = stage->grows();
+    cell->passed = first;
     SPANFLOW_ASSIGN(cell->run, stage->Open(&shape));
+    if (std::exchange(shape.none_wanted, false)) {
+      end_ = first;
+      end_stage_ = stages_.size();
+    }
+    if (ServedRun* served = cell->run->AsServed()) {
+      cell->calls = std::make_shared<Calls>(this, stages_.size(), stage->places(), served->tuned());
+      served->Begin(cell->calls);
+    }
     stages_.push_back(std::move(cell));
+  }
+  return Status::Ok();
+}
+
+Status Engine::StartServers() {
+  for (const auto& cell : stages_) {
+    if (cell->calls == nullptr) continue;
+    ServedRun* const served = cell->run->AsServed();
+    for (int i = 0; i < served->servers(); ++i) {
+      const auto serve = [this, served, calls = cell->calls](Worker& worker) {
+        if (calls->Admit()) ServeOn(*served, worker);
+      };
+      if (StartThread(serve)) continue;
+      return Status::Os(EAGAIN, "starting thread " + std::to_string(i + 1) + " of " + cell->name);
+    }
   }
   return Status::Ok();
 }
@@ -92,13 +137,30 @@ bool Engine::OnThreadOfAnyRun() {
   return engine_of_this_thread != nullptr || help_of_this_thread != nullptr;
 }
 
-bool Engine::StartThread() {
+std::unique_ptr<Worker> Engine::NewWorker() {
+  auto worker = std::make_unique<Worker>(&cancel_, &stop_, budget_, stages_.size() + 1);
+  if (trace_events_ > 0) worker->trace = std::make_unique<TraceRing>(trace_events_);
+  return worker;
+}
+
+void Engine::ServeOn(ServedRun& served, Worker& worker) {
+  try {
+    served.Serve(worker);
+  } catch (const std::exception& error) {  // out of memory: what it had in hand is lost
+    auto failed = std::make_unique<Error>();
+    failed->status = Status(base::Code::kRuntime, error.what());
+    FailNow(std::move(failed));
+  }
+}
+
+bool Engine::StartThread(std::function<void(Worker&)> body) {
   const std::lock_guard lock(crew_mutex_);
   if (exit_.load()) return false;
-  workers_.push_back(std::make_unique<Worker>(&cancel_, budget_, stages_.size() + 1));
+  workers_.push_back(NewWorker());
   Worker& worker = *workers_.back();
   working_.fetch_add(1);
-  auto thread = platform::Thread::Start("spanflow-run", [this, &worker] { WorkerMain(worker); });
+  auto thread = platform::Thread::Start(
+      "spanflow-run", [this, &worker, body = std::move(body)] { ThreadMain(worker, body); });
   if (!thread.ok()) {
     working_.fetch_sub(1);
     return false;
@@ -110,23 +172,29 @@ bool Engine::StartThread() {
 // From now on the consumer only waits, so that it can answer signals.
 void Engine::ExpandCrew() {
   if (full_crew_.load()) return;
-  if (StartThread()) full_crew_.store(true);
+  if (StartThread([this](Worker& worker) { WorkOn(worker); })) full_crew_.store(true);
 }
 
-void Engine::WorkerMain(Worker& worker) {
+void Engine::ThreadMain(Worker& worker, const std::function<void(Worker&)>& body) {
   engine_of_this_thread = this;
-  while (!exit_.load()) {
-    if (Work(worker)) continue;
-    const int64_t idle_since = Now();
-    const auto wake = [this] { return exit_.load() || HasWork(); };
-    if (!runtime::Spin(wake)) work_.Wait(wake);
-    Count(worker.idle_ns, Now() - idle_since);
-  }
+  body(worker);
   worker.items.clear();
   worker.batch.clear();
   worker.local_ = nullptr;
   working_.fetch_sub(1);
   thread_ended_.NotifyAll();
+}
+
+void Engine::WorkOn(Worker& worker) {
+  while (!exit_.load()) {
+    if (Work(worker)) continue;
+    const int64_t idle_since = Now();
+    const auto wake = [this] { return exit_.load() || HasWork(); };
+    if (!runtime::Spin(wake)) work_.Wait(wake);
+    const int64_t now = Now();
+    Count(worker.idle_ns, now - idle_since);
+    if (worker.trace) worker.trace->Add({TraceEvent::Kind::kIdle, 0, 0, idle_since, now});
+  }
 }
 
 bool Engine::Work(Worker& worker) {
@@ -138,7 +206,7 @@ bool Engine::HasWork() {
   if (ready_count_.load() > 0) return true;
   if (const int64_t oldest = oldest_starved_.load(); oldest != kNever) {
     budget_->wanted.store(true);
-    if (!budget_->full() || oldest == head_.load()) return true;
+    if (MayGrow(oldest)) return true;
   }
   return CanStart();
 }
@@ -153,6 +221,9 @@ void Engine::End() {
   int64_t running = 0;
   ended_at_.compare_exchange_strong(running, Now());
   exit_.store(true);
+  for (const auto& cell : stages_) {
+    if (cell->calls != nullptr) cell->calls->Stop();
+  }
   work_.NotifyAll();
   out_.NotifyAll();
 }
@@ -170,8 +241,8 @@ void Engine::Close() {
 
 void Engine::Cancel() {
   if (Forked()) return;
+  cancel_.Cancel();  // first, so that what is dropped from now on is not taken for the end
   stop_.store(-1);
-  cancel_.Cancel();
   End();
 }
 
@@ -195,60 +266,6 @@ bool Engine::AwaitEnd(std::chrono::milliseconds time) {
   return thread_ended_.WaitFor(time, [this] { return working_.load() == 0 && !helping_.load(); });
 }
 
-int64_t TimeBuckets::Quantile(double share) const {
-  const uint64_t all = std::accumulate(counts_.begin(), counts_.end(), uint64_t{0});
-  const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(all)));
-  uint64_t seen = 0;
-  for (size_t bucket = 0; bucket < kCount; ++bucket) {
-    seen += counts_[bucket];
-    if (seen >= wanted && seen != 0) return TimeOf(bucket);
-  }
-  return 0;
-}
-
-RunStats Engine::Stats() const {
-  RunStats stats;
-  stats.threads = threads_;
-  stats.tokens_peak = tokens_peak_.load();
-  stats.tokens = tail_.load() - head_.load();
-  stats.bytes = budget_->used();
-  stats.bytes_peak = budget_->peak();
-  stats.memory = budget_->limit();
-  stats.consumer_wait_ns = consumer_wait_ns_.load();
-  const int64_t ended = ended_at_.load();
-  stats.elapsed_ns = (ended != 0 ? ended : Now()) - started_at_;
-  stats.stages.resize(stages_.size() + 1);
-  stats.stages[0].name = source_name_;
-  stats.stages[0].mode = NameOf(source_mode_);
-  for (size_t i = 0; i < stages_.size(); ++i) {
-    stats.stages[i + 1].name = stages_[i]->name;
-    stats.stages[i + 1].mode = NameOf(stages_[i]->mode);
-  }
-  const auto add = [&stats](const Worker& worker) {
-    stats.idle_ns += worker.idle_ns.load(std::memory_order_relaxed);
-    stats.bytes_made += worker.bytes_made_.load(std::memory_order_relaxed);
-    for (size_t i = 0; i < stats.stages.size(); ++i) {
-      const StageCounters& from = worker.counters[i];
-      StageStats& to = stats.stages[i];
-      to.items += from.items.load(std::memory_order_relaxed);
-      to.items_out += from.items_out.load(std::memory_order_relaxed);
-      to.nbytes += from.nbytes.load(std::memory_order_relaxed);
-      to.busy_ns += from.busy_ns.load(std::memory_order_relaxed);
-      to.wait_ns += from.wait_ns.load(std::memory_order_relaxed);
-      to.attached_ns += from.attached_ns.load(std::memory_order_relaxed);
-      for (size_t b = 0; b < TimeBuckets::kCount; ++b) {
-        to.times.Add(b, static_cast<uint64_t>(from.times[b].load(std::memory_order_relaxed)));
-      }
-    }
-  };
-  stats.delivered = delivered_.load();
-  add(*consumer_);
-  if (Forked()) return stats;  // the mutex may be held by a thread that is not there
-  const std::lock_guard lock(crew_mutex_);
-  for (const auto& worker : workers_) add(*worker);
-  return stats;
-}
-
 Result<std::unique_ptr<Run>> Run::Start(const Pipeline& pipeline, const RunOptions& options) {
   SPANFLOW_ASSIGN(auto engine, Engine::Make(pipeline, options));
   return std::unique_ptr<Run>(new Run(std::move(engine)));
@@ -263,6 +280,7 @@ Run::~Run() {
 
 Delivery Run::Next(Caller& caller) { return engine_->Next(caller); }
 bool Run::TryNext(Delivery* delivery) { return engine_->TryNext(delivery); }
+void Run::Settle(Delivery* delivery) { engine_->Settle(delivery); }
 bool Run::AwaitEnd(std::chrono::milliseconds time) { return engine_->AwaitEnd(time); }
 void Run::Close() { engine_->Close(); }
 void Run::Cancel() { engine_->Cancel(); }
@@ -270,5 +288,6 @@ bool Run::Stop() { return engine_->Stop(); }
 bool Run::AtWorkHere() const { return engine_->AtWorkHere(); }
 bool Run::OnThreadOfAnyRun() { return Engine::OnThreadOfAnyRun(); }
 RunStats Run::Stats() const { return engine_->Stats(); }
+Trace Run::Trace() const { return engine_->Trace(); }
 
 }  // namespace spanflow::pipeline

@@ -18,7 +18,8 @@ struct Error {
   base::Status status;
   std::unique_ptr<Value> exception;  // when the stage threw one: what the consumer raises
   std::string stage;
-  int64_t item = -1;  // index at the source; -1: none in particular
+  int64_t item = -1;        // index at the source; -1: none in particular
+  std::string waiting_for;  // when the time ran out
 };
 
 }  // namespace spanflow::pipeline

@@ -26,7 +26,26 @@ struct Bound {
   std::vector<expr::Column> columns;
 };
 
-Status Bind(const Expressions& expressions, const Chunk& chunk, Bound* bound) {
+Status BindNames(const Expressions& expressions, const Chunk& chunk, Bound* bound) {
+  const std::vector<std::string>& names = *chunk.form.names;
+  for (const std::string& name : expressions.columns) {
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end()) {
+      std::string all;
+      for (const std::string& each : names) all += (all.empty() ? "" : ", ") + each;
+      return Status::Value("there is no column '" + name + "'; the arrays are " + all);
+    }
+    bound->columns.push_back({name, &chunk[static_cast<int>(found - names.begin())].view});
+  }
+  return Status::Ok();
+}
+
+// The columns of a chunk; where each array is computed by itself, those of array `i`.
+Status Bind(const Expressions& expressions, const Chunk& chunk, int i, Bound* bound) {
+  if (expressions.each) {
+    bound->columns.push_back({expressions.columns[0], &chunk[i].view});
+    return Status::Ok();
+  }
   const View& first = chunk[0].view;
   if (chunk.size() == 1 && first.dtype().kind() == Kind::kRecord) {
     for (const std::string& name : expressions.columns) {
@@ -35,6 +54,7 @@ Status Bind(const Expressions& expressions, const Chunk& chunk, Bound* bound) {
     }
     return Status::Ok();
   }
+  if (chunk.form.names != nullptr) return BindNames(expressions, chunk, bound);
   const auto count = static_cast<int>(expressions.columns.size());
   if (count > chunk.size()) {
     std::string names;
@@ -43,8 +63,8 @@ Status Bind(const Expressions& expressions, const Chunk& chunk, Bound* bound) {
                          std::to_string(chunk.size()) + " array" +
                          (chunk.size() == 1 ? " without fields" : "s"));
   }
-  for (int i = 0; i < count; ++i) {
-    bound->columns.push_back({expressions.columns[static_cast<size_t>(i)], &chunk[i].view});
+  for (int k = 0; k < count; ++k) {
+    bound->columns.push_back({expressions.columns[static_cast<size_t>(k)], &chunk[k].view});
   }
   return Status::Ok();
 }
@@ -77,8 +97,27 @@ class Computations {
   std::deque<std::shared_ptr<Computation>> known_;
 };
 
+// Whether what is made of the chunk's arrays has as many dimensions as they do where it is
+// computed, so that the first one always stands for rows.
+bool KeepsDimensions(const expr::Graph& graph) {
+  std::vector<bool> of_chunk;
+  for (const expr::Value& value : graph.values) {
+    const bool is_column =
+        value.type == expr::NodeType::kArray && graph.sources[value.index].array == nullptr;
+    of_chunk.push_back(is_column);
+    for (const expr::ValueId id : value.operands) {
+      if (id == expr::kNoValue || !of_chunk[static_cast<size_t>(id)]) continue;
+      of_chunk.back() = true;
+      const bool is_reduced = value.type == expr::NodeType::kReduce;
+      if (!is_reduced && graph[id].shape.size() != value.shape.size()) return false;
+    }
+  }
+  return true;
+}
+
 // Whether row i of every result belongs to row i of the chunk.
 bool KeepsRows(const expr::Graph& graph, const Chunk& chunk) {
+  if (!KeepsDimensions(graph)) return false;
   const auto mixes_rows = [&](expr::ValueId id) {
     const expr::Value& value = graph[id];
     return value.axes[0] && !value.shape.empty();
@@ -103,9 +142,9 @@ class Opened : public StageRun {
       : expressions_(expressions), computations_(expressions) {}
 
  protected:
-  Result<Computed> Compute(const Chunk& chunk) {
+  Result<Computed> Compute(const Chunk& chunk, int i = 0) {
     Bound bound;
-    SPANFLOW_TRY(Bind(expressions_, chunk, &bound));
+    SPANFLOW_TRY(Bind(expressions_, chunk, i, &bound));
     SPANFLOW_ASSIGN(const std::shared_ptr<Computation> computation,
                     computations_.For(bound.columns));
     SPANFLOW_ASSIGN(std::vector<View> views, computation->Run(bound.columns, {}, kAlone));
@@ -134,7 +173,25 @@ class MapRun final : public Opened {
       else
         chunk->Append(std::move(part));
     }
-    chunk->is_tuple = expressions_.is_tuple;
+    chunk->form.is_tuple = expressions_.is_tuple;
+    context.Emit(std::move(item));
+    return Status::Ok();
+  }
+};
+
+class EachRun final : public Opened {
+ public:
+  using Opened::Opened;
+
+  Status Process(Item item, Context& context) override {
+    SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
+    for (int i = 0; i < chunk->size(); ++i) {
+      SPANFLOW_ASSIGN(Computed computed, Compute(*chunk, i));
+      if (!computed.keeps_rows) chunk->rows = Chunk::kNoRows;
+      SPANFLOW_ASSIGN(View view, context.Charged(std::move(computed.views[0])));
+      (*chunk)[i] = Part(std::move(view), nullptr, true);
+    }
+    chunk->credit = {};
     context.Emit(std::move(item));
     return Status::Ok();
   }
@@ -185,8 +242,28 @@ class ExpressionStage final : public Stage {
 
 }  // namespace
 
-std::shared_ptr<const Stage> MapStage(Expressions expressions) {
-  return std::make_shared<ExpressionStage<MapRun>>("map", std::move(expressions));
+Result<Inferred> Infer(const Expressions& expressions, const Chunk& chunk) {
+  Inferred inferred{{}, true};
+  for (int i = 0; i < (expressions.each ? chunk.size() : 1); ++i) {
+    Bound bound;
+    SPANFLOW_TRY(Bind(expressions, chunk, i, &bound));
+    SPANFLOW_ASSIGN(const expr::Graph graph, expr::Resolve(expressions.roots, bound.columns));
+    inferred.keeps_rows &= KeepsRows(graph, chunk);
+    for (const expr::ValueId id : graph.roots) {
+      const expr::Value& root = graph[id];
+      const bool filtered = root.domain != expr::kNoValue;
+      inferred.arrays.push_back(
+          {base::DType(root.kind), filtered ? base::Dims{kUnknownRows} : root.shape});
+    }
+  }
+  return inferred;
+}
+
+std::shared_ptr<const Stage> MapStage(Expressions expressions, const char* verb) {
+  if (expressions.each) {
+    return std::make_shared<ExpressionStage<EachRun>>(verb, std::move(expressions));
+  }
+  return std::make_shared<ExpressionStage<MapRun>>(verb, std::move(expressions));
 }
 
 std::shared_ptr<const Stage> FilterStage(Expressions predicate) {

@@ -1,6 +1,7 @@
-// take, skip and shuffle: which items go on, and in which order, whatever they hold.
+// take, skip, shard, sample and shuffle: which items go on, and in which order, whatever they hold.
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include "pipeline/stages.h"
@@ -22,7 +23,7 @@ class InOrder final : public Stage {
   Mode mode() const override { return Mode::kSerialInOrder; }
   bool grows() const override { return false; }
   Result<std::unique_ptr<StageRun>> Open(Shape* shape) const override {
-    if (shape->items >= 0) shape->items = Run::ItemsOf(setting_, shape->items);
+    Run::Describe(setting_, shape);
     return std::unique_ptr<StageRun>(new Run(setting_));
   }
 
@@ -34,7 +35,10 @@ class TakeRun final : public StageRun {
  public:
   using Setting = int64_t;  // how many
   static std::string NameOf(int64_t count) { return "take(" + std::to_string(count) + ")"; }
-  static int64_t ItemsOf(int64_t count, int64_t items) { return std::min(count, items); }
+  static void Describe(int64_t count, Shape* shape) {
+    if (shape->items >= 0) shape->items = std::min(count, shape->items);
+    if (count == 0) shape->none_wanted = true;
+  }
 
   explicit TakeRun(int64_t count) : left_(count) {}
 
@@ -55,8 +59,8 @@ class SkipRun final : public StageRun {
  public:
   using Setting = int64_t;  // how many
   static std::string NameOf(int64_t count) { return "skip(" + std::to_string(count) + ")"; }
-  static int64_t ItemsOf(int64_t count, int64_t items) {
-    return std::max<int64_t>(items - count, 0);
+  static void Describe(int64_t count, Shape* shape) {
+    if (shape->items >= 0) shape->items = std::max<int64_t>(shape->items - count, 0);
   }
 
   explicit SkipRun(int64_t count) : left_(count) {}
@@ -72,6 +76,53 @@ class SkipRun final : public StageRun {
 
  private:
   int64_t left_;
+};
+
+class ShardRun final : public StageRun {
+ public:
+  using Setting = ShardHow;
+  static std::string NameOf(const ShardHow& how) {
+    return "shard(" + std::to_string(how.index) + ", " + std::to_string(how.count) + ")";
+  }
+  static void Describe(const ShardHow& how, Shape* shape) {
+    if (shape->items >= 0) shape->items = (shape->items - how.index + how.count - 1) / how.count;
+  }
+
+  explicit ShardRun(const ShardHow& how) : how_(how) {}
+
+  Status Process(Item item, Context& context) override {
+    if (seen_++ % how_.count == how_.index) context.Emit(std::move(item));
+    return Status::Ok();
+  }
+
+ private:
+  const ShardHow how_;
+  int64_t seen_ = 0;
+};
+
+// A number in [0, 1) from 53 random bits.
+double Unit(uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
+
+class SampleRun final : public StageRun {
+ public:
+  using Setting = SampleHow;
+  static std::string NameOf(const SampleHow& how) {
+    std::string text = std::to_string(how.share);
+    text.erase(text.find_last_not_of('0') + 1);
+    return "sample(" + text + ")";
+  }
+  static void Describe(const SampleHow&, Shape* shape) { shape->items = -1; }
+
+  explicit SampleRun(const SampleHow& how) : how_(how), engine_(how.seed) {}
+
+  Status Process(Item item, Context& context) override {
+    if (Unit(engine_()) < how_.share) context.Emit(std::move(item));
+    return Status::Ok();
+  }
+
+ private:
+  const SampleHow how_;
+  std::mt19937_64 engine_;
 };
 
 // A number below `bound`, each equally likely (Lemire 2019); the same with every C++ library.
@@ -90,13 +141,13 @@ class ShuffleRun final : public StageRun {
   static std::string NameOf(const ShuffleHow& how) {
     return "shuffle(" + std::to_string(how.buffer) + ")";
   }
-  static int64_t ItemsOf(const ShuffleHow&, int64_t items) { return items; }
+  static void Describe(const ShuffleHow&, Shape*) {}
 
   explicit ShuffleRun(const ShuffleHow& how) : how_(how), engine_(how.seed) {}
 
   Status Process(Item item, Context& context) override {
-    held_ += item->nbytes();
-    SPANFLOW_TRY(context.budget()->CheckHeld(NameOf(how_), held_));
+    if (!held_) held_.emplace(context.budget());
+    SPANFLOW_TRY(held_->Add(NameOf(how_), item->cost()));
     buffer_.push_back(std::move(item));
     if (static_cast<int64_t>(buffer_.size()) > how_.buffer) EmitOne(context);
     return Status::Ok();
@@ -110,7 +161,7 @@ class ShuffleRun final : public StageRun {
  private:
   void EmitOne(Context& context) {
     std::swap(buffer_[Below(engine_, buffer_.size())], buffer_.back());
-    held_ -= buffer_.back()->nbytes();
+    held_->Remove(buffer_.back()->cost());
     context.Emit(std::move(buffer_.back()));
     buffer_.pop_back();
   }
@@ -118,7 +169,7 @@ class ShuffleRun final : public StageRun {
   const ShuffleHow how_;
   std::mt19937_64 engine_;
   Items buffer_;
-  int64_t held_ = 0;  // bytes
+  std::optional<HeldBack> held_;
 };
 
 }  // namespace
@@ -129,6 +180,14 @@ std::shared_ptr<const Stage> TakeStage(int64_t count) {
 
 std::shared_ptr<const Stage> SkipStage(int64_t count) {
   return std::make_shared<InOrder<SkipRun>>(count);
+}
+
+std::shared_ptr<const Stage> ShardStage(const ShardHow& how) {
+  return std::make_shared<InOrder<ShardRun>>(how);
+}
+
+std::shared_ptr<const Stage> SampleStage(const SampleHow& how) {
+  return std::make_shared<InOrder<SampleRun>>(how);
 }
 
 std::shared_ptr<const Stage> ShuffleStage(const ShuffleHow& how) {

@@ -55,9 +55,6 @@ class AccumulateRun final : public StageRun {
     partial->kind = view.dtype().kind();
     partial->count = view.size();
     partial->accumulators.resize(reductions_.size());
-    for (Reduction reduction : reductions_) {
-      SPANFLOW_TRY(array::ResolveReduction(reduction, partial->kind).TakeStatus());
-    }
     SPANFLOW_TRY(array::InitAccumulators(reductions_, partial->kind, partial->accumulators));
     SPANFLOW_TRY(array::Accumulate(reductions_, view, partial->accumulators, kAlone));
     context.Emit(std::move(partial));
@@ -211,7 +208,7 @@ class CollectRun final : public StageRun {
     SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
     if (parts_.empty()) {
       parts_.resize(static_cast<size_t>(chunk->size()));
-      is_tuple_ = chunk->is_tuple;
+      form_ = chunk->form;
     }
     if (parts_.size() != static_cast<size_t>(chunk->size())) {
       return Status::Value("collect needs the same number of arrays in each chunk, got " +
@@ -228,7 +225,7 @@ class CollectRun final : public StageRun {
   Status Finish(Context& context) override {
     if (parts_.empty()) return Status::Ok();  // no chunk came: nothing to emit
     auto chunk = std::make_unique<Chunk>();
-    chunk->is_tuple = is_tuple_;
+    chunk->form = form_;
     for (size_t i = 0; i < parts_.size(); ++i) {
       if (i == 0)
         (*chunk)[0] = Part(parts_[i].Take());
@@ -242,7 +239,7 @@ class CollectRun final : public StageRun {
  private:
   const int64_t source_rows_;
   std::vector<Gathered> parts_;
-  bool is_tuple_ = false;
+  Form form_;
 };
 
 class Collect final : public Stage {

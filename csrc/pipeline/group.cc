@@ -2,6 +2,7 @@
 // copies them is parallel.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "array/copy.h"
@@ -34,8 +35,8 @@ class GroupRun final : public StageRun {
   GroupRun(int64_t count, bool drop_last) : count_(count), drop_last_(drop_last) {}
 
   Status Process(Item item, Context& context) override {
-    held_ += item->nbytes();
-    SPANFLOW_TRY(context.budget()->CheckHeld(BatchName(count_), held_));
+    if (!held_) held_.emplace(context.budget());
+    SPANFLOW_TRY(held_->Add(BatchName(count_), item->cost()));
     items_.push_back(std::move(item));
     if (static_cast<int64_t>(items_.size()) == count_) EmitGroup(context);
     return Status::Ok();
@@ -48,14 +49,14 @@ class GroupRun final : public StageRun {
 
  private:
   void EmitGroup(Context& context) {
-    held_ = 0;
+    held_->RemoveAll();
     context.Emit(GroupOf(std::exchange(items_, {})));
   }
 
   const int64_t count_;
   const bool drop_last_;
   Items items_;
-  int64_t held_ = 0;  // bytes
+  std::optional<HeldBack> held_;
 };
 
 class Grouping final : public Stage {
@@ -101,7 +102,7 @@ Result<int64_t> RowsOfChunk(const Chunk& chunk) {
 template <class ViewOfPart>
 std::unique_ptr<Chunk> PartOfChunk(const Chunk& chunk, Context& context, const ViewOfPart& view) {
   auto made = std::make_unique<Chunk>();
-  made->is_tuple = chunk.is_tuple;
+  made->form = chunk.form;
   for (int i = 0; i < chunk.size(); ++i) {
     Part part(view(chunk[i].view), chunk[i].keep);
     if (i == 0)
@@ -127,14 +128,14 @@ class CutRun final : public StageRun {
       return Status::Ok();
     }
     if (wanted_ == 0) wanted_ = RowsWanted(*chunk, rows);
+    if (!held_) held_.emplace(context.budget());
     for (int64_t first = 0; first < rows;) {
       const int64_t count = std::min(rows - first, wanted_ - rows_);
       if (count == rows)
         pieces_.push_back(std::move(item));
       else
         pieces_.push_back(Slice(*chunk, first, count, context));
-      held_ += pieces_.back()->nbytes();
-      SPANFLOW_TRY(context.budget()->CheckHeld(RebatchName(how_), held_));
+      SPANFLOW_TRY(held_->Add(RebatchName(how_), pieces_.back()->cost()));
       rows_ += count;
       first += count;
       if (rows_ == wanted_) EmitGroup(context);
@@ -143,11 +144,13 @@ class CutRun final : public StageRun {
   }
 
   Status Finish(Context& context) override {
-    if (!pieces_.empty() && !how_.drop_last) EmitGroup(context);
-    // Whoever makes one result of all wants to know dtype and shape.
-    if (!any_ && empty_ != nullptr) {
-      pieces_.push_back(std::move(empty_));
-      EmitGroup(context);
+    if (!pieces_.empty()) {
+      if (!how_.drop_last) EmitGroup(context);
+    } else if (!any_ && empty_ != nullptr) {
+      // Whoever makes one result of all wants to know dtype and shape.
+      Items one;
+      one.push_back(std::move(empty_));
+      context.Emit(GroupOf(std::move(one)));
     }
     return Status::Ok();
   }
@@ -172,7 +175,7 @@ class CutRun final : public StageRun {
   void EmitGroup(Context& context) {
     any_ = true;
     rows_ = 0;
-    held_ = 0;
+    held_->RemoveAll();
     context.Emit(GroupOf(std::exchange(pieces_, {})));
   }
 
@@ -180,8 +183,8 @@ class CutRun final : public StageRun {
   int64_t wanted_ = 0;  // rows; not known before the first chunk
   Items pieces_;
   int64_t rows_ = 0;  // of the pieces
-  int64_t held_ = 0;  // bytes
-  Item empty_;        // the first chunk without rows
+  std::optional<HeldBack> held_;
+  Item empty_;  // the first chunk without rows
   bool any_ = false;
 };
 
@@ -224,9 +227,11 @@ Result<View> JoinArrays(const std::vector<const Chunk*>& chunks, int part, Join 
                         Context& context) {
   const View& first = (*chunks[0])[part].view;
   int64_t rows = 0;
+  base::DType dtype = first.dtype();
   for (const Chunk* chunk : chunks) {
     const View& view = (*chunk)[part].view;
     SPANFLOW_TRY(CheckFits(first, view, how));
+    if (view.dtype() != dtype) dtype = dtype.Native();
     rows += how == Join::kStack ? 1 : view.layout.shape[0];
   }
   Dims shape;
@@ -235,7 +240,7 @@ Result<View> JoinArrays(const std::vector<const Chunk*>& chunks, int part, Join 
     if (shape.size() == base::kMaxDims) return Status::Value("an array has at most 64 dimensions");
     shape.push_back(first.layout.shape[i]);
   }
-  SPANFLOW_ASSIGN(View joined, context.NewArray(first.dtype().Native(), shape));
+  SPANFLOW_ASSIGN(View joined, context.NewArray(dtype, shape));
   int64_t at = 0;
   for (const Chunk* chunk : chunks) {
     View piece = (*chunk)[part].view;
@@ -284,17 +289,49 @@ class JoinRun final : public StageRun {
 
 class Joining final : public Stage {
  public:
-  explicit Joining(Join how) : how_(how) {}
-  std::string Name() const override { return how_ == Join::kStack ? "stack" : "join"; }
+  Joining(Join how, std::string name) : how_(how), name_(std::move(name)) {}
+  std::string Name() const override { return name_; }
   Result<std::unique_ptr<StageRun>> Open(Shape*) const override {
     return std::unique_ptr<StageRun>(new JoinRun(how_));
   }
 
  private:
   const Join how_;
+  const std::string name_;
 };
 
 // ---- unbatch ----
+
+View RowOf(const View& view, int64_t row) {
+  View only = RowsOf(view, row, 1);
+  only.layout.shape = Dims(std::span(view.layout.shape).subspan(1));
+  only.layout.strides = Dims(std::span(view.layout.strides).subspan(1));
+  return only;
+}
+
+Status EmitRowsFrom(int64_t row, int64_t rows, Item item, Context& context);
+
+class RestOfRows final : public Rest {
+ public:
+  RestOfRows(int64_t row, int64_t rows, Item item)
+      : row_(row), rows_(rows), item_(std::move(item)) {}
+  Status Continue(Context& context) override {
+    return EmitRowsFrom(row_, rows_, std::move(item_), context);
+  }
+
+ private:
+  const int64_t row_, rows_;
+  Item item_;
+};
+
+Status EmitRowsFrom(int64_t row, int64_t rows, Item item, Context& context) {
+  const Chunk& chunk = *item->AsChunk();
+  for (; row < rows && !context.Enough(); ++row) {
+    context.Emit(PartOfChunk(chunk, context, [row](const View& view) { return RowOf(view, row); }));
+  }
+  if (row < rows) context.Later(std::make_unique<RestOfRows>(row, rows, std::move(item)));
+  return Status::Ok();
+}
 
 class UnbatchRun final : public StageRun {
  public:
@@ -339,7 +376,7 @@ Result<Item> JoinItems(Items items, Join how, Context& context) {
   }
   if (how == Join::kConcat && items.size() == 1) return std::move(items[0]);
   auto joined = std::make_unique<Chunk>();
-  joined->is_tuple = chunks[0]->is_tuple;
+  joined->form = chunks[0]->form;
   for (int i = 0; i < chunks[0]->size(); ++i) {
     SPANFLOW_ASSIGN(View view, JoinArrays(chunks, i, how, context));
     Part part(std::move(view), nullptr, true);
@@ -355,20 +392,14 @@ Result<Item> JoinItems(Items items, Join how, Context& context) {
   return Item(std::move(joined));
 }
 
-std::shared_ptr<const Stage> JoinStage(Join how) { return std::make_shared<Joining>(how); }
+std::shared_ptr<const Stage> JoinStage(Join how, std::string name) {
+  return std::make_shared<Joining>(how, std::move(name));
+}
 
 Status EmitRows(Item item, Context& context) {
   SPANFLOW_ASSIGN(Chunk* const chunk, ChunkOf(item));
   SPANFLOW_ASSIGN(const int64_t rows, RowsOfChunk(*chunk));
-  for (int64_t row = 0; row < rows; ++row) {
-    context.Emit(PartOfChunk(*chunk, context, [row](const View& view) {
-      View only = RowsOf(view, row, 1);
-      only.layout.shape = Dims(std::span(view.layout.shape).subspan(1));
-      only.layout.strides = Dims(std::span(view.layout.strides).subspan(1));
-      return only;
-    }));
-  }
-  return Status::Ok();
+  return EmitRowsFrom(0, rows, std::move(item), context);
 }
 
 std::shared_ptr<const Stage> UnbatchStage() { return std::make_shared<Unbatching>(); }

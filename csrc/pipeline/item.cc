@@ -10,8 +10,12 @@ int64_t Chunk::nbytes() const {
 
 void Chunk::Replace(Part part) {
   first_ = std::move(part);
+  KeepFirst();
+}
+
+void Chunk::KeepFirst() {
   rest_.clear();
-  is_tuple = false;
+  form = {};
   credit = {};
 }
 

@@ -6,8 +6,10 @@
 // Fails: never.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,9 @@ class Value {
   // For bytes that do not return their credit by themselves: those that the source brought. It goes
   // back when the value is replaced, dropped, or handed to the consumer.
   Credit credit;
+
+  // What it costs to keep the item.
+  int64_t cost() const { return std::max(nbytes(), credit.nbytes()); }
 };
 
 using Item = std::unique_ptr<Value>;
@@ -44,17 +49,22 @@ struct Part {
       : view(std::move(a)), keep(std::move(keeper)), fresh(is_fresh) {}
   Part(const Part&) = default;
   Part(Part&&) = default;
-  Part& operator=(Part other) {
-    std::swap(view, other.view);
-    std::swap(keep, other.keep);
-    fresh = other.fresh;
-    return *this;
-  }
+  // Member by member: the block goes before what it may live in.
+  Part& operator=(Part&&) = default;
+  Part& operator=(const Part& other) { return *this = Part(other); }
   ~Part() { view.block = {}; }  // before what the block may live in
 
   array::View view;
   std::shared_ptr<void> keep;
   bool fresh = false;  // made by a stage of this run for this item alone: may be written in place
+};
+
+using Names = std::shared_ptr<const std::vector<std::string>>;
+
+// What several arrays are to the consumer.
+struct Form {
+  bool is_tuple = false;  // a tuple, even if it is one array
+  Names names;            // a dict with these, unless null
 };
 
 // One array, or several side by side, and which rows of the source they stand for.
@@ -73,12 +83,14 @@ class Chunk final : public Value {
   void Append(Part part) { rest_.push_back(std::move(part)); }
   // The chunk is this one array from now on.
   void Replace(Part part);
+  // The same with its own first array, in which something else is now.
+  void KeepFirst();
 
   // [first_row, first_row + rows) of the source; rows is kNoRows once they no longer correspond.
   static constexpr int64_t kNoRows = -1;
   int64_t first_row = 0;
   int64_t rows = kNoRows;
-  bool is_tuple = false;  // several arrays for the consumer, even if it is one
+  Form form;
 
  private:
   Part first_;

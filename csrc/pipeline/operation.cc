@@ -1,6 +1,7 @@
 #include "pipeline/operation.h"
 
 #include <cstring>
+#include <optional>
 
 #include "array/copy.h"
 #include "array/elementwise.h"
@@ -21,18 +22,23 @@ using base::Status;
 constexpr array::RunOptions kAlone{1};  // a run has its own threads
 constexpr size_t kMaxOperands = 3;
 
-// One operand of a call: a view, or a scalar's bytes with a view over them.
+// One operand of a call beside the chunk's arrays: what its view is of, where that is not there
+// already, such as a scalar's bytes.
 struct Bound {
-  View view;
+  std::optional<View> view;
   const Scalar* scalar = nullptr;
-  OperandType type;
   alignas(16) std::byte item[16];
 };
 
+// It refers to itself.
 struct Call {
+  Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
   Bound bound[kMaxOperands];
   OperandType types[kMaxOperands];
-  const View* views[kMaxOperands];
+  const View* views[kMaxOperands];  // null: a scalar that has no kind yet
   size_t count = 0;
 
   std::span<const OperandType> type_span() const { return {types, count}; }
@@ -49,8 +55,9 @@ void StoreNatural(Bound* bound) {
   constexpr Kind kKinds[] = {Kind::kBool, Kind::kI64, Kind::kU64, Kind::kF64, Kind::kC128};
   std::visit([&](const auto& value) { std::memcpy(bound->item, &value, sizeof value); },
              *bound->scalar);
-  bound->view.data = bound->item;
-  bound->view.layout.dtype = DType(kKinds[bound->scalar->index()]);
+  View& view = bound->view.emplace();
+  view.data = bound->item;
+  view.layout.dtype = DType(kKinds[bound->scalar->index()]);
 }
 
 // Whether an integer scalar lies in the range of an integer kind.
@@ -84,9 +91,9 @@ Status ConvertScalar(Bound* bound, Kind kind) {
   View to;
   to.data = converted;
   to.layout.dtype = DType(kind);
-  SPANFLOW_TRY(array::Copy(bound->view, to, kAlone));
+  SPANFLOW_TRY(array::Copy(*bound->view, to, kAlone));
   std::memcpy(bound->item, converted, sizeof converted);
-  bound->view.layout.dtype = DType(kind);
+  bound->view->layout.dtype = DType(kind);
   return Status::Ok();
 }
 
@@ -98,14 +105,17 @@ void WidenCompared(Call* call) {
     Bound& bound = call->bound[i];
     if (call->types[i].weak != Weak::kInt || Fits(*bound.scalar, common)) continue;
     StoreNatural(&bound);
-    call->types[i] = {bound.view.dtype().kind(), Weak::kNone};
+    call->types[i] = {bound.view->dtype().kind(), Weak::kNone};
+    call->views[i] = &*bound.view;
     bound.scalar = nullptr;
   }
 }
 
 Status Bind(const Chunk& chunk, const Operand& operand, Call* call) {
   Bound& bound = call->bound[call->count];
+  const View*& bound_view = call->views[call->count];
   OperandType& type = call->types[call->count++];
+  bound_view = nullptr;
   if (const auto* scalar = std::get_if<Scalar>(&operand.value)) {
     bound.scalar = scalar;
     type.weak = WeakOf(*scalar);
@@ -114,7 +124,7 @@ Status Bind(const Chunk& chunk, const Operand& operand, Call* call) {
   const View& view = std::get<Part>(operand.value).view;
   type.kind = view.dtype().kind();
   if (!operand.aligned) {
-    bound.view = view;
+    bound_view = &view;
     return Status::Ok();
   }
   if (chunk.rows == Chunk::kNoRows) {
@@ -127,7 +137,7 @@ Status Bind(const Chunk& chunk, const Operand& operand, Call* call) {
                          " rows, but the chunk stands for rows " + std::to_string(chunk.first_row) +
                          " to " + std::to_string(chunk.first_row + chunk.rows));
   }
-  bound.view = RowsOf(view, chunk.first_row, chunk.rows);
+  bound_view = &bound.view.emplace(RowsOf(view, chunk.first_row, chunk.rows));
   return Status::Ok();
 }
 
@@ -141,15 +151,15 @@ Status BindAll(const Elementwise& work, const Chunk& chunk, Call* call) {
   }
   for (int i = 0; i < chunk.size(); ++i) {
     const View& view = chunk[i].view;
-    call->bound[call->count].view = view;
+    call->views[call->count] = &view;
     call->types[call->count++].kind = view.dtype().kind();
   }
   for (const Operand& operand : work.operands) SPANFLOW_TRY(Bind(chunk, operand, call));
   for (size_t i = 0; i < call->count; ++i) {
-    const Bound& bound = call->bound[i];
-    if (bound.scalar != nullptr || bound.view.dtype().numeric()) continue;
+    const View* const view = call->views[i];
+    if (view == nullptr || view->dtype().numeric()) continue;
     return Status::Type(std::string(info.name) + "() works on numbers, not on " +
-                        bound.view.dtype().ToString());
+                        view->dtype().ToString());
   }
   return Status::Ok();
 }
@@ -161,34 +171,79 @@ bool CanReuse(const Chunk& chunk, Kind kind, const base::Dims& shape) {
          part.view.layout.c_contiguous();
 }
 
-Result<View> ApplyElementwise(const Elementwise& work, const Chunk& chunk, Context& context,
-                              bool reuse) {
+// Everything of a call but its result.
+struct ElementwisePlan {
   Call call;
+  array::OpTypes types;
+  const base::Dims* shape = nullptr;    // of the result: that of an operand, or
+  std::optional<base::Dims> broadcast;  // of all of them together
+};
+
+// The shape of the only operand that has dimensions needs no broadcasting.
+Status ShapeOf(const Call& call, ElementwisePlan* plan) {
+  const base::Dims* shapes[kMaxOperands];
+  size_t with_dimensions = 0;
+  plan->shape = &call.views[0]->layout.shape;
+  for (size_t i = 0; i < call.count; ++i) {
+    shapes[i] = &call.views[i]->layout.shape;
+    if (shapes[i]->empty()) continue;
+    plan->shape = shapes[i];
+    ++with_dimensions;
+  }
+  if (with_dimensions <= 1) return Status::Ok();
+  SPANFLOW_ASSIGN(plan->broadcast, base::BroadcastShapes({shapes, call.count}));
+  plan->shape = &*plan->broadcast;
+  return Status::Ok();
+}
+
+Status PlanElementwise(const Elementwise& work, const Chunk& chunk, ElementwisePlan* plan) {
+  Call& call = plan->call;
   SPANFLOW_TRY(BindAll(work, chunk, &call));
   const simd::OpInfo& info = simd::InfoOf(work.op);
   if (info.rule == simd::TypeRule::kCompare) WidenCompared(&call);
-  SPANFLOW_ASSIGN(const array::OpTypes types, array::ResolveOp(work.op, call.type_span()));
-  const base::Dims* shapes[kMaxOperands];
+  SPANFLOW_ASSIGN(plan->types, array::ResolveOp(work.op, call.type_span()));
   for (size_t i = 0; i < call.count; ++i) {
+    if (call.views[i] != nullptr) continue;
     const bool condition = info.rule == simd::TypeRule::kSelect && i == 0;
-    if (call.bound[i].scalar != nullptr) {
-      SPANFLOW_TRY(ConvertScalar(&call.bound[i], condition ? Kind::kBool : types.operand));
-    }
-    call.views[i] = &call.bound[i].view;
-    shapes[i] = &call.views[i]->layout.shape;
+    SPANFLOW_TRY(ConvertScalar(&call.bound[i], condition ? Kind::kBool : plan->types.operand));
+    call.views[i] = &*call.bound[i].view;
   }
-  SPANFLOW_ASSIGN(const base::Dims shape, base::BroadcastShapes({shapes, call.count}));
-  View out;
-  if (reuse && CanReuse(chunk, types.result, shape)) {
-    out = chunk[0].view;
-  } else {
-    SPANFLOW_ASSIGN(out, context.NewArray(DType(types.result), shape));
-  }
-  SPANFLOW_TRY(array::Elementwise(work.op, call.view_span(), types.compute, out, kAlone));
+  return ShapeOf(call, plan);
+}
+
+Status RunElementwise(const Elementwise& work, const ElementwisePlan& plan, const View& out) {
+  return array::Elementwise(work.op, plan.call.view_span(), plan.types.compute, out, kAlone);
+}
+
+Result<View> ApplyElementwise(const Elementwise& work, const ElementwisePlan& plan,
+                              Context& context) {
+  Result<View> out = context.NewArray(DType(plan.types.result), *plan.shape);
+  if (out.ok()) SPANFLOW_TRY(RunElementwise(work, plan, *out));
   return out;
 }
 
-Result<View> ApplyReduction(const ReduceAxes& work, const Chunk& chunk, Context& context) {
+// Map: the chunk becomes the result, which is written over its array where that is possible.
+Status MapElementwise(const Elementwise& work, Chunk* chunk, Context& context) {
+  ElementwisePlan plan;
+  SPANFLOW_TRY(PlanElementwise(work, *chunk, &plan));
+  if (CanReuse(*chunk, plan.types.result, *plan.shape)) {
+    SPANFLOW_TRY(RunElementwise(work, plan, (*chunk)[0].view));
+    chunk->KeepFirst();
+    return Status::Ok();
+  }
+  Result<View> out = ApplyElementwise(work, plan, context);
+  if (!out.ok()) return out.TakeStatus();
+  chunk->Replace(Part(*std::move(out), nullptr, true));
+  return Status::Ok();
+}
+
+struct ReductionPlan {
+  Kind kind{};
+  array::AxisSet axes;
+  base::Dims shape;
+};
+
+Status PlanReduction(const ReduceAxes& work, const Chunk& chunk, ReductionPlan* plan) {
   const char* name = simd::InfoOf(work.reduction).name;
   if (chunk.size() != 1) {
     return Status::Type(std::string(name) + "() takes one array; the chunk has " +
@@ -199,18 +254,25 @@ Result<View> ApplyReduction(const ReduceAxes& work, const Chunk& chunk, Context&
     return Status::Type(std::string(name) + "() works on numbers, not on " +
                         view.dtype().ToString());
   }
-  SPANFLOW_ASSIGN(const Kind kind, array::ResolveReduction(work.reduction, view.dtype().kind()));
-  array::AxisSet axes = array::AllAxes(view.ndim());
+  SPANFLOW_ASSIGN(plan->kind, array::ResolveReduction(work.reduction, view.dtype().kind()));
+  plan->axes = array::AllAxes(view.ndim());
   if (!work.all_axes) {
-    axes.reset();
+    plan->axes.reset();
     for (int64_t axis : work.axes) {
       SPANFLOW_ASSIGN(const int normal, base::NormalizeAxis(axis, view.ndim()));
-      axes.set(static_cast<size_t>(normal));
+      plan->axes.set(static_cast<size_t>(normal));
     }
   }
-  const base::Dims shape = array::ReducedShape(view.layout.shape, axes, work.keepdims);
-  SPANFLOW_ASSIGN(View out, context.NewArray(DType(kind), shape));
-  SPANFLOW_TRY(array::Reduce(work.reduction, view, axes, {.ddof = work.ddof}, out, kAlone));
+  plan->shape = array::ReducedShape(view.layout.shape, plan->axes, work.keepdims);
+  return Status::Ok();
+}
+
+Result<View> ApplyReduction(const ReduceAxes& work, const Chunk& chunk, Context& context) {
+  ReductionPlan plan;
+  SPANFLOW_TRY(PlanReduction(work, chunk, &plan));
+  SPANFLOW_ASSIGN(View out, context.NewArray(DType(plan.kind), plan.shape));
+  SPANFLOW_TRY(
+      array::Reduce(work.reduction, chunk[0].view, plan.axes, {.ddof = work.ddof}, out, kAlone));
   return out;
 }
 
@@ -235,23 +297,45 @@ std::span<const Operand> Operation::operands() const {
   return work == nullptr ? std::span<const Operand>() : work->operands;
 }
 
-Result<View> Operation::Apply(const Chunk& chunk, Context& context, bool reuse) const {
+Result<Outline> Operation::Infer(const Chunk& chunk) const {
   if (const auto* work = std::get_if<Elementwise>(&work_)) {
-    return ApplyElementwise(*work, chunk, context, reuse);
+    ElementwisePlan plan;
+    SPANFLOW_TRY(PlanElementwise(*work, chunk, &plan));
+    return Outline{DType(plan.types.result), *plan.shape};
+  }
+  ReductionPlan plan;
+  SPANFLOW_TRY(PlanReduction(std::get<ReduceAxes>(work_), chunk, &plan));
+  return Outline{DType(plan.kind), plan.shape};
+}
+
+Result<View> Operation::Apply(const Chunk& chunk, Context& context) const {
+  if (const auto* work = std::get_if<Elementwise>(&work_)) {
+    ElementwisePlan plan;
+    SPANFLOW_TRY(PlanElementwise(*work, chunk, &plan));
+    return ApplyElementwise(*work, plan, context);
   }
   return ApplyReduction(std::get<ReduceAxes>(work_), chunk, context);
 }
 
-bool Operation::KeepsRows(const Chunk& chunk, const View& result) const {
-  const View& view = chunk[0].view;
-  if (chunk.rows == Chunk::kNoRows || result.ndim() == 0 || result.layout.shape[0] != chunk.rows) {
-    return false;
+Status Operation::Map(Chunk* chunk, Context& context) const {
+  const int ndim = (*chunk)[0].view.ndim();
+  if (const auto* work = std::get_if<Elementwise>(&work_)) {
+    SPANFLOW_TRY(MapElementwise(*work, chunk, context));
+  } else {
+    SPANFLOW_ASSIGN(View out, ApplyReduction(std::get<ReduceAxes>(work_), *chunk, context));
+    chunk->Replace(Part(std::move(out), nullptr, true));
   }
+  if (!KeepsRows(chunk->rows, ndim, (*chunk)[0].view.layout.shape)) chunk->rows = Chunk::kNoRows;
+  return Status::Ok();
+}
+
+bool Operation::KeepsRows(int64_t rows, int ndim, const base::Dims& result) const {
+  if (rows == Chunk::kNoRows || result.empty() || result[0] != rows) return false;
   const auto* work = std::get_if<ReduceAxes>(&work_);
-  if (work == nullptr) return result.ndim() == view.ndim();
+  if (work == nullptr) return result.size() == ndim;
   if (work->all_axes) return false;
   for (int64_t axis : work->axes) {
-    if (axis == 0 || axis == -view.ndim()) return false;
+    if (axis == 0 || axis == -ndim) return false;
   }
   return true;
 }

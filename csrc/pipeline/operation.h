@@ -43,6 +43,12 @@ struct ReduceAxes {
   double ddof = 0;
 };
 
+// An array before there is one.
+struct Outline {
+  base::DType dtype;
+  base::Dims shape;
+};
+
 class Operation {
  public:
   explicit Operation(Elementwise elementwise) : work_(std::move(elementwise)) {}
@@ -50,14 +56,20 @@ class Operation {
 
   std::string Name() const;  // "multiply", "mean(axis=1)"
 
-  // The result for a chunk. With `reuse` it may be written over the chunk's own array, where that
-  // was made for this item alone.
-  base::Result<array::View> Apply(const Chunk& chunk, Context& context, bool reuse) const;
+  // What Apply would give for a chunk of such arrays, whose bytes are not read, and its errors.
+  base::Result<Outline> Infer(const Chunk& chunk) const;
+
+  // The result for a chunk.
+  base::Result<array::View> Apply(const Chunk& chunk, Context& context) const;
+  // The chunk becomes the result. It is written over the chunk's own array where that was made for
+  // this item alone.
+  base::Status Map(Chunk* chunk, Context& context) const;
 
   std::span<const Operand> operands() const;
 
-  // Whether row i of the result still belongs to row i of the source.
-  bool KeepsRows(const Chunk& chunk, const array::View& result) const;
+  // Whether row i of the result for a chunk of `ndim` dimensions, which stands for so many rows of
+  // the source, still belongs to row i of these.
+  bool KeepsRows(int64_t rows, int ndim, const base::Dims& result) const;
 
  private:
   std::variant<Elementwise, ReduceAxes> work_;

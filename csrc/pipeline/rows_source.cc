@@ -104,16 +104,16 @@ class OpenedRows final : public SourceRun {
 
  private:
   int64_t CountOf(int64_t index) const {
-    return std::min(source_.rows(), source_.length() - index * source_.rows());
+    return std::clamp<int64_t>(source_.length() - index * source_.rows(), 0, source_.rows());
   }
 
   Status Fill(int64_t index, Item* item) {
-    const int64_t first = index * source_.rows();
+    const int64_t first = std::min(index * source_.rows(), source_.length());
     const int64_t count = CountOf(index);
     auto chunk = std::make_unique<Chunk>();
     chunk->first_row = first;
     chunk->rows = count;
-    chunk->is_tuple = source_.is_tuple();
+    chunk->form = source_.form();
     for (size_t i = 0; i < source_.parts().size(); ++i) {
       SPANFLOW_TRY(prefault_[i].Await(first * row_bytes_[i], (first + count) * row_bytes_[i]));
       const Part& from = source_.parts()[i];
@@ -141,7 +141,8 @@ array::View RowsOf(const array::View& view, int64_t first, int64_t count) {
 }
 
 Result<std::shared_ptr<const RowsSource>> RowsSource::Make(std::vector<Part> parts, int64_t rows,
-                                                           bool is_tuple, bool not_empty) {
+                                                           Form form, bool not_empty,
+                                                           int64_t first) {
   if (parts.empty()) return Status::Value("read() needs at least one array");
   if (rows < 0) {
     return Status::Value("rows must be positive, got " + std::to_string(rows));
@@ -160,7 +161,7 @@ Result<std::shared_ptr<const RowsSource>> RowsSource::Make(std::vector<Part> par
   }
   if (rows == 0) rows = std::max<int64_t>(kDefaultChunkBytes / std::max<int64_t>(row_bytes, 1), 1);
   return std::shared_ptr<const RowsSource>(
-      new RowsSource(std::move(parts), rows, is_tuple, not_empty));
+      new RowsSource(std::move(parts), rows, std::move(form), not_empty, first));
 }
 
 std::string RowsSource::Name() const { return "read(rows=" + std::to_string(rows_) + ")"; }
@@ -168,9 +169,9 @@ std::string RowsSource::Name() const { return "read(rows=" + std::to_string(rows
 Result<std::unique_ptr<SourceRun>> RowsSource::Open(Shape* shape) const {
   auto opened = std::make_unique<OpenedRows>(*this);
   SPANFLOW_TRY(opened->Borrow());
-  shape->items = (length() + rows_ - 1) / rows_;
+  shape->items = chunks() - first_;
   if (not_empty_) shape->items = std::max<int64_t>(shape->items, 1);
-  shape->rows = length();
+  shape->rows = std::max<int64_t>(length() - first_ * rows_, 0);
   return std::unique_ptr<SourceRun>(std::move(opened));
 }
 

@@ -20,6 +20,7 @@
 #include "pipeline/error.h"
 #include "pipeline/stage.h"
 #include "pipeline/stats.h"
+#include "pipeline/trace.h"
 
 namespace spanflow::pipeline {
 
@@ -31,7 +32,11 @@ struct Pipeline {
 
 struct RunOptions {
   int threads = 0;  // that work on the run, the consumer included while it waits; 0: NumThreads()
-  int64_t memory = 0;  // bytes that the run may hold; 0: a quarter of the machine's
+  int64_t memory = 0;     // bytes that the run may hold; 0: a quarter of the machine's
+  bool oversize = false;  // an item of more than `memory` goes alone, and is no error
+  bool ordered = true;    // else items are handed out as they are finished
+  std::chrono::nanoseconds timeout{0};  // for the whole run; 0: none
+  int64_t trace_events = 0;             // of each thread that are kept; 0: no trace
 };
 
 struct Delivery {
@@ -40,6 +45,7 @@ struct Delivery {
   Kind kind = Kind::kEnd;
   Item item;                     // kItem
   std::unique_ptr<Error> error;  // kFailed
+  bool wakes = false;            // of TryNext: Settle shall be called
 };
 
 class Engine;
@@ -54,8 +60,11 @@ class Run {
 
   // The next item in order. Works on the run while there is none.
   Delivery Next(Caller& caller);
-  // The same if that needs no waiting and no work; may be called attached.
+  // The same if that needs no waiting and no work; may be called attached. Threads that can go on
+  // because of it are left to Settle, which must not be: a thread that wakes others may have to
+  // make room for them at once.
   bool TryNext(Delivery* delivery);
+  void Settle(Delivery* delivery);
 
   // The source is done: what is in flight still comes out.
   void Close();
@@ -75,6 +84,8 @@ class Run {
   static bool OnThreadOfAnyRun();
 
   RunStats Stats() const;
+  // What is kept of it; nothing without RunOptions::trace_events.
+  pipeline::Trace Trace() const;
 
  private:
   explicit Run(std::unique_ptr<Engine> engine);

@@ -22,17 +22,22 @@ const char* NameOf(Mode mode) {
 Result<array::View> Context::NewArray(const base::DType& dtype, const base::Dims& shape) {
   SPANFLOW_ASSIGN(const int64_t nbytes, base::CheckedBytes(shape, dtype.itemsize()));
   SPANFLOW_TRY(budget_->CheckItem(nbytes));
-  SPANFLOW_ASSIGN(array::View view, array::Empty(dtype, shape));
-  return Charged(std::move(view));
+  base::Result<array::View> made = array::Empty(dtype, shape);
+  if (made.ok()) Charge(nbytes, &*made);
+  return made;
 }
 
 Result<array::View> Context::Charged(array::View view) {
   const int64_t nbytes = view.layout.nbytes();
   SPANFLOW_TRY(budget_->CheckItem(nbytes));
-  view.block = WithCredit(std::move(view.block), Credit::Take(budget_, nbytes));
+  Charge(nbytes, &view);
+  return view;
+}
+
+void Context::Charge(int64_t nbytes, array::View* view) {
+  view->block = WithCredit(std::move(view->block), Credit::Take(budget_, nbytes));
   bytes_made_.store(bytes_made_.load(std::memory_order_relaxed) + nbytes,
                     std::memory_order_relaxed);
-  return view;
 }
 
 Status Context::Throw(std::unique_ptr<Value> exception, bool urgent) {

@@ -18,6 +18,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "base/dtype.h"
 #include "base/layout.h"
@@ -43,6 +44,19 @@ class Caller {
 // of the run nothing may be touched any more.
 struct LeftBehind {};
 
+class Context;
+
+// What is left of an item of which a stage makes many: it goes on when the run has room for more.
+class Rest {
+ public:
+  Rest() = default;
+  Rest(const Rest&) = delete;
+  Rest& operator=(const Rest&) = delete;
+  virtual ~Rest() = default;
+  // Emits at least one more item, unless there is none.
+  virtual base::Status Continue(Context& context) = 0;
+};
+
 // What a stage may use while it works on an item. One per thread of the run.
 class Context {
  public:
@@ -52,6 +66,16 @@ class Context {
 
   // Passes an item on. A stage may emit none, one or several for each that it gets.
   void Emit(Item item) { out_.push_back(std::move(item)); }
+
+  // Whether what was emitted shall go on before there is more. A stage that makes any number of
+  // items of one asks after each, and leaves the others for Later.
+  bool Enough() const {
+    return Unwanted() || (!out_.empty() && (out_.size() >= kPartItems || budget_->full()));
+  }
+  // What was emitted goes on now; `rest` makes the others.
+  void Later(std::unique_ptr<Rest> rest) { rest_ = std::move(rest); }
+  // Nobody will take what comes of the item in hand.
+  bool Unwanted() const { return item_ > stop_->load(); }
 
   // For serial stages in order: the item in hand is the last one that is wanted. What is behind it
   // is dropped, errors as well, and the stages behind this one finish.
@@ -77,16 +101,25 @@ class Context {
   std::unique_ptr<Value>& local() { return local_; }
   // Time spent attached to an interpreter, for the statistics of the stage.
   void AddAttached(int64_t nanoseconds) { attached_ns_ += nanoseconds; }
+  int64_t TakeAttached() { return std::exchange(attached_ns_, 0); }
 
  protected:
-  Context(const runtime::CancelToken* cancel, std::shared_ptr<Budget> budget)
-      : cancel_(cancel), budget_(std::move(budget)) {}
+  static constexpr size_t kPartItems = 64;
+
+  Context(const runtime::CancelToken* cancel, const std::atomic<int64_t>* stop,
+          std::shared_ptr<Budget> budget)
+      : cancel_(cancel), stop_(stop), budget_(std::move(budget)) {}
+
+  // The bytes of the view count against the run's memory from now on.
+  void Charge(int64_t nbytes, array::View* view);
 
   const runtime::CancelToken* cancel_;
+  const std::atomic<int64_t>* stop_;  // items behind this one are dropped
   std::shared_ptr<Budget> budget_;
   Caller* caller_ = nullptr;
   std::unique_ptr<Value> local_;
   Items out_;
+  std::unique_ptr<Rest> rest_;
   int64_t item_ = -1;
   int64_t attached_ns_ = 0;
   std::atomic<int64_t> bytes_made_{0};  // written by this thread only
@@ -99,7 +132,11 @@ class Context {
 struct Shape {
   int64_t items = -1;  // how many there will be; -1: not known
   int64_t rows = -1;   // rows of the source, as long as chunks stand for consecutive ones; else -1
+  bool none_wanted = false;  // a stage lets no item through: the source is not even asked
 };
+
+class Calls;
+class ServedRun;
 
 class StageRun {
  public:
@@ -107,6 +144,23 @@ class StageRun {
   virtual base::Status Process(Item item, Context& context) = 0;
   // After the last item has passed, for serial stages only: what was held back may be emitted.
   virtual base::Status Finish(Context&) { return base::Status::Ok(); }
+  virtual ServedRun* AsServed() { return nullptr; }
+};
+
+// A stage that has threads of its own, which work on its items; see calls.h. The run's threads pack
+// an item, hand it over, and later process what came back in its place.
+class ServedRun : public StageRun {
+ public:
+  // Before anything else.
+  virtual void Begin(std::shared_ptr<Calls> calls) = 0;
+  virtual int servers() const = 0;  // how many threads
+  // Whether as many of the stage's places are used as turn out to help.
+  virtual bool tuned() const { return false; }
+  // What each of them does: returns once the calls are stopped, and returns every call until then.
+  virtual void Serve(Context& context) = 0;
+  // On a thread of the run, before the item is handed over.
+  virtual base::Status Pack(Item*, Context&) { return base::Status::Ok(); }
+  ServedRun* AsServed() final { return this; }
 };
 
 class Stage {
@@ -117,6 +171,8 @@ class Stage {
   // Whether it may make items larger than those it gets. Such a stage waits while the run's memory
   // is full; others go on, because they free memory.
   virtual bool grows() const { return true; }
+  // How many items threads of its own work on at once (ServedRun); 0 if it has none.
+  virtual int places() const { return 0; }
   // `shape` is what comes in, and on return what goes out.
   virtual base::Result<std::unique_ptr<StageRun>> Open(Shape* shape) const = 0;
 };
@@ -146,12 +202,15 @@ class Source {
  public:
   virtual ~Source() = default;
   virtual std::string Name() const = 0;
-  // A parallel source is asked for any index below Shape::items, which it must know, by several
-  // threads at once, and always fills what it is asked for. A serial one is asked in order.
+  // A parallel source is asked for any index from first() on, as many as Shape::items, which it
+  // must know, by several threads at once, and always fills what it is asked for. A serial one is
+  // asked in order.
   virtual Mode mode() const { return Mode::kSerialInOrder; }
   // Whether Produce may wait, and be it for what the consumer makes of earlier items. The consumer
   // then leaves it to the run's own threads.
   virtual bool may_wait() const { return false; }
+  // The number of its first item. Shape::items does not count those before.
+  virtual int64_t first() const { return 0; }
   virtual base::Result<std::unique_ptr<SourceRun>> Open(Shape* shape) const = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "pipeline/stage.h"
 
@@ -18,6 +19,19 @@ namespace spanflow::pipeline {
 std::shared_ptr<const Stage> TakeStage(int64_t count);
 // All but the first `count` items.
 std::shared_ptr<const Stage> SkipStage(int64_t count);
+
+// Item `index` of every `count`.
+struct ShardHow {
+  int64_t index;
+  int64_t count;
+};
+std::shared_ptr<const Stage> ShardStage(const ShardHow& how);
+// Each item with the probability `share`, which depends on the seed and the items' order only.
+struct SampleHow {
+  double share;
+  uint64_t seed;
+};
+std::shared_ptr<const Stage> SampleStage(const SampleHow& how);
 
 // A buffer of items, of which a random one goes on whenever a new one comes. The order depends on
 // the seed and the items' order only.
@@ -50,8 +64,8 @@ std::shared_ptr<const Stage> CutStage(const CutHow& how);
 // that they have. A single one of those is left as it is.
 enum class Join : uint8_t { kStack, kConcat };
 base::Result<Item> JoinItems(Items items, Join how, Context& context);
-// The same for Groups of chunks.
-std::shared_ptr<const Stage> JoinStage(Join how);
+// The same for Groups of chunks; `name` as in an error's note.
+std::shared_ptr<const Stage> JoinStage(Join how, std::string name);
 
 // The rows of a chunk as chunks of one dimension less: views.
 base::Status EmitRows(Item item, Context& context);

@@ -38,6 +38,7 @@ class TimeBuckets {
   }
 
   void Add(size_t bucket, uint64_t count) { counts_[bucket] += count; }
+  uint64_t CountOf(size_t bucket) const { return counts_[bucket]; }
   // The time that this share of the items did not exceed; 0 of nothing.
   int64_t Quantile(double share) const;
 
@@ -54,6 +55,10 @@ struct StageStats {
   int64_t busy_ns = 0;      // summed over threads
   int64_t wait_ns = 0;      // tokens waited for their turn here, or for memory
   int64_t attached_ns = 0;  // attached to an interpreter: holding the GIL, where there is one
+  int64_t retried = 0;      // calls that were made again
+  int64_t skipped = 0;      // items that were given up after an error
+  int workers = 0;          // calls that threads of its own make at once, now
+  int workers_most = 0;     // and the most that it may become
   TimeBuckets times;        // of one item of the source
 };
 

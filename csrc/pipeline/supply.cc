@@ -30,7 +30,7 @@ bool Engine::CanStart() {
     if (source_busy_.load()) return false;
   }
   tokens_wanted_.store(true);
-  const int64_t alive = tail - head_.load();
+  const int64_t alive = Alive();
   if (alive >= limit_.load()) return false;
   if (at_end || alive == 0) return true;
   budget_->wanted.store(true);
@@ -43,7 +43,7 @@ bool Engine::TakeLease(Worker& worker, Lease* lease) {
   if (stop_.load() != kNever) return false;
   const int64_t tail = tail_.load();
   const int64_t end = end_.load();
-  const int64_t alive = tail - head_.load();
+  const int64_t alive = Alive();
   const int64_t room = limit_.load() - alive;
   if (room <= 0) return false;
   lease->first = tail;
@@ -74,7 +74,7 @@ int64_t Engine::TakeCredits(Worker& worker, int64_t wanted) {
     const int64_t nbytes = source_->BytesOf(tail + i);
     if (!budget_->TryTake(nbytes)) {
       next_bytes_.store(nbytes);
-      if (i > 0 || tail != head_.load()) break;
+      if (i > 0 || Alive() > 0) break;
       budget_->Take(nbytes);
     }
     worker.credits.push_back(nbytes);
@@ -94,7 +94,7 @@ bool Engine::StartTokens(Worker& worker) {
     slot.Set(Phase::kWalking);
     slot.last = true;
     worker.items.clear();
-    Walk(worker, lease.first, 0, false);
+    Walk(worker, lease.first, end_stage_, false);
     return true;
   }
   const int64_t begun = worker.now;
@@ -107,7 +107,7 @@ bool Engine::StartTokens(Worker& worker) {
 bool Engine::ProduceInto(Worker& worker, Lease* lease) {
   worker.batch.clear();
   worker.batch.resize(static_cast<size_t>(lease->count));
-  worker.item_ = lease->first;
+  worker.Enter(lease->first, 0);
   Produced produced;
   Status status;
   try {
@@ -130,6 +130,10 @@ bool Engine::ProduceInto(Worker& worker, Lease* lease) {
   const int64_t each = (worker.now - begun) / std::max<int64_t>(produced.count, 1);
   Count(counters.times[TimeBuckets::Of(each)], produced.count);
   Count(counters.attached_ns, std::exchange(worker.attached_ns_, 0));
+  if (worker.trace) {
+    worker.trace->Add({TraceEvent::Kind::kStage, 0, lease->first, begun, worker.now});
+    worker.trace->Add(Level());
+  }
   Count(counters.items, produced.count);
   Count(counters.items_out, produced.count);
   if (status.ok()) return lease->count > 0;
@@ -199,10 +203,13 @@ void Engine::WalkLease(Worker& worker, const Lease& lease) {
 }
 
 void Engine::AdaptLease(Worker& worker, int64_t count, int64_t elapsed) {
-  const int64_t each = elapsed / std::max<int64_t>(count, 1) + 1;
+  int64_t each = elapsed / std::max<int64_t>(count, 1) + 1;
+  if (places_ > 0) each += call_ns_.load(std::memory_order_relaxed);  // it went on elsewhere
   const int64_t wanted = std::clamp<int64_t>(kLeaseTarget / each, 1, 2 * worker.lease);
   int64_t most = kMaxLease;
-  if (limit_is_fixed_) most = std::max<int64_t>(limit_.load() / (2 * threads_), 1);
+  if (limit_is_fixed_) {
+    most = places_ > 0 ? 1 : std::max<int64_t>(limit_.load() / (2 * threads_), 1);
+  }
   worker.lease = static_cast<int>(std::min(wanted, most));
   if (limit_is_fixed_ || worker.lease == 1) return;
   // Room for every thread's lease, one in hand and one waiting for the consumer.

@@ -1,11 +1,13 @@
 #include "platform/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 #include "platform/os_error.h"
 
@@ -64,10 +66,34 @@ Result<File> File::Open(const std::string& path, OpenMode mode) {
   return file;
 }
 
+Result<File> File::Anonymous(const std::string& name) {
+  const int descriptor = memfd_create(name.c_str(), MFD_CLOEXEC);
+  if (descriptor < 0) return OpenError(errno, name);
+  return Adopt(descriptor, name);
+}
+
 Result<File> File::Duplicate() const {
   const int descriptor = fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
   if (descriptor < 0) return OpenError(errno, path_);
   return Adopt(descriptor, path_);
+}
+
+std::string File::CurrentPath() const {
+  struct stat own;
+  if (fstat(descriptor_, &own) != 0) return {};
+  const std::string link = "/proc/self/fd/" + std::to_string(descriptor_);
+  for (const std::string& name : {link, path_}) {
+    char* const found = realpath(name.c_str(), nullptr);
+    if (found == nullptr) continue;
+    std::string path = found;
+    std::free(found);
+    struct stat other;
+    if (stat(path.c_str(), &other) == 0 && other.st_dev == own.st_dev &&
+        other.st_ino == own.st_ino) {
+      return path;
+    }
+  }
+  return {};
 }
 
 File File::Adopt(int descriptor, std::string path) {

@@ -35,6 +35,9 @@ class File {
   ~File() { Close(); }
 
   static base::Result<File> Open(const std::string& path, OpenMode mode);
+  // A new file without a name, of memory: gone with its last descriptor and mapping. `name` is for
+  // messages and /proc.
+  static base::Result<File> Anonymous(const std::string& name);
   // Takes over a descriptor that is open already; `path` is for messages.
   static File Adopt(int descriptor, std::string path);
   // A second descriptor of the same open file.
@@ -42,7 +45,10 @@ class File {
 
   bool is_open() const { return descriptor_ >= 0; }
   int descriptor() const { return descriptor_; }
+  int Release() { return std::exchange(descriptor_, -1); }  // the caller closes it
   const std::string& path() const { return path_; }
+  // An absolute path under which this very file is found now; empty where there is none any more.
+  std::string CurrentPath() const;
 
   base::Result<int64_t> Size() const;
   // Up to `nbytes` from `offset`; fewer only at the end of the file.

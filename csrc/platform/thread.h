@@ -32,6 +32,14 @@ class Thread {
   std::thread thread_;
 };
 
+// Nanoseconds of processor time that the calling thread has used; what it waited for does not
+// count.
+int64_t ThreadCpuTime();
+
+// Keeps the calling thread on one of the cores that this process may run on: the `nth`, counted
+// around. Does nothing where the system refuses.
+void PinThisThread(int nth);
+
 // The most memory that this process ever had resident, in bytes.
 int64_t PeakResidentBytes();
 

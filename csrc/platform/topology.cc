@@ -139,4 +139,14 @@ int64_t UsableMemory() {
   return bytes;
 }
 
+int64_t AvailableMemory() {
+  const std::string name = "MemAvailable:";
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.compare(0, name.size(), name) != 0) continue;
+    return std::min(UsableMemory(), NumberOr(line.substr(name.size()), 0) * 1024);  // kB
+  }
+  return UsableMemory();
+}
+
 }  // namespace spanflow::platform

@@ -22,5 +22,7 @@ const CacheSizes& Caches();
 
 // Bytes of memory: the machine's, or less where a container is limited.
 int64_t UsableMemory();
+// How much of it could be taken at this moment without pushing anybody else out.
+int64_t AvailableMemory();
 
 }  // namespace spanflow::platform

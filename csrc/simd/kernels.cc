@@ -120,9 +120,7 @@ ChainKernel FindChain(base::Kind compute_kind) {
   return CurrentTables().chains[Index(compute_kind)];
 }
 
-TrafficFn FindTraffic(Traffic traffic) {
-  return CurrentTables().traffic[static_cast<size_t>(traffic)];
-}
+TrafficKernel FindTraffic() { return CurrentTables().traffic; }
 
 base::Kind ResultKind(Reduction reduction, base::Kind operand_kind) {
   return ResultOf(InfoOf(reduction).rule, operand_kind);

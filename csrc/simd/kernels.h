@@ -183,13 +183,15 @@ struct ColumnKernel {
 };
 ColumnKernel FindColumnReduction(Reduction reduction, base::Kind compute_kind);
 
-// What memory gives when nothing else is done: passes over nbytes (a multiple of 256; the rest is
-// left out) that read, write or copy them, the last two also past the caches. `out` is aligned to
-// 64 bytes. Returns a byte that depends on all that was read.
-enum class Traffic : uint8_t { kRead, kWrite, kStreamWrite, kCopy, kStreamCopy };
-inline constexpr int kNumTraffics = 5;
-using TrafficFn = uint8_t (*)(const std::byte* in, std::byte* out, size_t nbytes);
-TrafficFn FindTraffic(Traffic traffic);
+// What memory gives when nothing else is done: nbytes (a multiple of 256; the rest is left out)
+// that are read, written, or written past the caches to what is aligned to 64 bytes. `read` returns
+// a byte that depends on all that was read; it asks for what lies `ahead` bytes further, unless 0.
+struct TrafficKernel {
+  uint8_t (*read)(const std::byte* in, size_t nbytes, size_t ahead) = nullptr;
+  void (*write)(std::byte* out, size_t nbytes) = nullptr;
+  void (*stream)(std::byte* out, size_t nbytes) = nullptr;  // no fence behind it
+};
+TrafficKernel FindTraffic();
 
 // SIMD targets of this build and machine, best first ("AVX3", "AVX2", "SSE4", …), and the one in
 // use. UseTarget("") goes back to the best; it returns false for a name that is not available.

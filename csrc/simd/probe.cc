@@ -1,5 +1,6 @@
 // Passes over memory that do nothing else: what the lab holds kernels against. Compiled once per
 // SIMD target.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,11 +30,16 @@ HWY_INLINE void EachStep(size_t nbytes, const Body& body) {
 }
 
 // What was read is folded into one byte that the caller gets, so that no load can be left out.
-uint8_t ReadPass(const std::byte* in, std::byte*, size_t nbytes) {
+template <bool kAhead>
+uint8_t ReadLoop(const std::byte* in, size_t nbytes, size_t ahead) {
   const Bytes d;
+  const size_t line = std::max<size_t>(hn::Lanes(d), 64);
   hn::Vec<Bytes> seen[kAtOnce];
   for (auto& v : seen) v = hn::Zero(d);
   EachStep(nbytes, [&](size_t i) {
+    if constexpr (kAhead) {
+      for (size_t k = 0; k < kAtOnce * hn::Lanes(d); k += line) hwy::Prefetch(in + i + ahead + k);
+    }
     for (size_t k = 0; k < kAtOnce; ++k) {
       seen[k] = hn::Or(seen[k], Load(d, in + i + k * hn::Lanes(d)));
     }
@@ -44,49 +50,24 @@ uint8_t ReadPass(const std::byte* in, std::byte*, size_t nbytes) {
   return bytes[0];
 }
 
-template <bool kStream>
-HWY_INLINE void Put(hn::Vec<Bytes> v, std::byte* to) {
-  if constexpr (kStream) {
-    hn::Stream(v, Bytes(), reinterpret_cast<uint8_t*>(to));
-  } else {
-    Store(v, Bytes(), to);
-  }
+uint8_t Read(const std::byte* in, size_t nbytes, size_t ahead) {
+  return ahead == 0 ? ReadLoop<false>(in, nbytes, 0) : ReadLoop<true>(in, nbytes, ahead);
 }
 
 template <bool kStream>
-uint8_t WritePass(const std::byte*, std::byte* out, size_t nbytes) {
+void Write(std::byte* out, size_t nbytes) {
   const Bytes d;
   const auto value = hn::Set(d, 1);
   EachStep(nbytes, [&](size_t i) {
-    for (size_t k = 0; k < kAtOnce; ++k) Put<kStream>(value, out + i + k * hn::Lanes(d));
-  });
-  if constexpr (kStream) hwy::FlushStream();
-  return 0;
-}
-
-template <bool kStream>
-uint8_t CopyPass(const std::byte* in, std::byte* out, size_t nbytes) {
-  const Bytes d;
-  EachStep(nbytes, [&](size_t i) {
     for (size_t k = 0; k < kAtOnce; ++k) {
-      const size_t at = i + k * hn::Lanes(d);
-      Put<kStream>(Load(d, in + at), out + at);
+      std::byte* const to = out + i + k * hn::Lanes(d);
+      if constexpr (kStream) hn::Stream(value, d, reinterpret_cast<uint8_t*>(to));
+      if constexpr (!kStream) Store(value, d, to);
     }
   });
-  if constexpr (kStream) hwy::FlushStream();
-  return 0;
 }
 
-void Fill(Tables* tables) {
-  const auto set = [&](Traffic traffic, TrafficFn pass) {
-    tables->traffic[static_cast<size_t>(traffic)] = pass;
-  };
-  set(Traffic::kRead, &ReadPass);
-  set(Traffic::kWrite, &WritePass<false>);
-  set(Traffic::kStreamWrite, &WritePass<true>);
-  set(Traffic::kCopy, &CopyPass<false>);
-  set(Traffic::kStreamCopy, &CopyPass<true>);
-}
+void Fill(Tables* tables) { tables->traffic = {&Read, &Write<false>, &Write<true>}; }
 
 }  // namespace
 }  // namespace HWY_NAMESPACE

@@ -32,7 +32,7 @@ struct Tables {
   decltype(&Scatter) scatter = nullptr;
   decltype(&Compress) compress = nullptr;
   decltype(&CountTrue) count_true = nullptr;
-  TrafficFn traffic[kNumTraffics] = {};
+  TrafficKernel traffic;
 };
 
 // The families of kernels, each in its own source, which defines Fill##Name. `target` is an index

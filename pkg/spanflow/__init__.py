@@ -13,6 +13,7 @@ import os as _os
 from spanflow import simd  # noqa: F401
 from spanflow._core import *  # noqa: F403  (the operations come from one table in C++)
 from spanflow._core import __version__, bool_  # noqa: F401
+from spanflow._description import aligned, read, read_bytes  # noqa: F401
 from spanflow._expression import compute, evaluate  # noqa: F401
 from spanflow._group import GroupBy, group_by  # noqa: F401
 from spanflow._order import (  # noqa: F401
@@ -26,7 +27,7 @@ from spanflow._order import (  # noqa: F401
     take,
     take_along_axis,
 )
-from spanflow._pipeline import Pipeline, aligned, read  # noqa: F401
+from spanflow._pipeline import Pipeline  # noqa: F401
 from spanflow._rounding import divmod, round  # noqa: F401
 from spanflow._statistics import (  # noqa: F401
     Stats,
@@ -49,6 +50,7 @@ from spanflow._windows import (  # noqa: F401
     moving_sum,
     roll,
 )
+from spanflow._workers import DeadLetter, Workers  # noqa: F401
 
 # NumPy's second names.
 _ALIASES = {
@@ -71,19 +73,33 @@ _ALIASES = {
 }
 globals().update({alias: globals()[name] for alias, name in _ALIASES.items()})
 
-if "SPANFLOW_SIMD_TARGET" in _os.environ or "SPANFLOW_NUM_THREADS" in _os.environ:
+_SETTINGS = {"SPANFLOW_SIMD_TARGET", "SPANFLOW_NUM_THREADS", "SPANFLOW_PIN_THREADS"}
+if not _SETTINGS.isdisjoint(_os.environ):
     from spanflow import _settings
 
     _settings.warn()
 
+# What __getattr__ loads when it is first used: most programs do without it.
+_LAZY = {
+    "lab": None,
+    "ThreadPool": "spanflow._threads",
+    "parallel_for": "spanflow._parallel",
+    "parallel_map": "spanflow._parallel",
+    "parallel_reduce": "spanflow._parallel",
+}
+
 __all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]
-__all__ += ["lab"]  # noqa: F405  (__getattr__ has it)
+__all__ += _LAZY
 
 
 def __getattr__(name: str) -> object:
-    """The lab is loaded when it is first used: most programs do without it."""
-    if name == "lab":
+    if name in _LAZY:
         import importlib
 
-        return importlib.import_module("spanflow.lab")
+        module = importlib.import_module(_LAZY[name] or f"spanflow.{name}")
+        if _LAZY[name] is None:
+            return module
+        value = getattr(module, name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module 'spanflow' has no attribute {name!r}")

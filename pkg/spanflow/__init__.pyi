@@ -8,6 +8,9 @@ from spanflow import simd as simd
 from spanflow._core import *
 from spanflow._core import Operation
 from spanflow._core import __version__ as __version__
+from spanflow._description import aligned as aligned
+from spanflow._description import read as read
+from spanflow._description import read_bytes as read_bytes
 from spanflow._expression import compute as compute
 from spanflow._expression import evaluate as evaluate
 from spanflow._group import GroupBy as GroupBy
@@ -21,9 +24,10 @@ from spanflow._order import histogram as histogram
 from spanflow._order import put as put
 from spanflow._order import take as take
 from spanflow._order import take_along_axis as take_along_axis
+from spanflow._parallel import parallel_for as parallel_for
+from spanflow._parallel import parallel_map as parallel_map
+from spanflow._parallel import parallel_reduce as parallel_reduce
 from spanflow._pipeline import Pipeline as Pipeline
-from spanflow._pipeline import aligned as aligned
-from spanflow._pipeline import read as read
 from spanflow._rounding import divmod as divmod
 from spanflow._rounding import round as round
 from spanflow._statistics import Stats as Stats
@@ -35,6 +39,7 @@ from spanflow._statistics import nanquantile as nanquantile
 from spanflow._statistics import percentile as percentile
 from spanflow._statistics import quantile as quantile
 from spanflow._statistics import stats as stats
+from spanflow._threads import ThreadPool as ThreadPool
 from spanflow._windows import diff as diff
 from spanflow._windows import downsample as downsample
 from spanflow._windows import flip as flip
@@ -43,10 +48,13 @@ from spanflow._windows import moving_mean as moving_mean
 from spanflow._windows import moving_min as moving_min
 from spanflow._windows import moving_sum as moving_sum
 from spanflow._windows import roll as roll
+from spanflow._workers import DeadLetter as DeadLetter
+from spanflow._workers import Workers as Workers
 
 __all__ = [
     "Array",
     "Compiled",
+    "DeadLetter",
     "Expression",
     "GroupBy",
     "Operation",
@@ -54,6 +62,8 @@ __all__ = [
     "PipelineError",
     "Run",
     "Stats",
+    "ThreadPool",
+    "Workers",
     "__version__",
     "abs",
     "absolute",
@@ -208,6 +218,9 @@ __all__ = [
     "not_equal",
     "ones",
     "open",
+    "parallel_for",
+    "parallel_map",
+    "parallel_reduce",
     "partition",
     "percentile",
     "positive",
@@ -219,6 +232,7 @@ __all__ = [
     "put",
     "quantile",
     "read",
+    "read_bytes",
     "real",
     "reciprocal",
     "relu",
@@ -232,6 +246,7 @@ __all__ = [
     "save",
     "searchsorted",
     "set_num_threads",
+    "shared_empty",
     "sigmoid",
     "sign",
     "signbit",

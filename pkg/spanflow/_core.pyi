@@ -1,8 +1,9 @@
 """Types of the native core. What the functions do is in their docstrings, which help() shows."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import (
     Any,
@@ -21,6 +22,7 @@ from typing import (
 from typing_extensions import Buffer, disjoint_base
 
 from spanflow._report import Report
+from spanflow._workers import DeadLetter
 
 __version__: Final[str]
 
@@ -434,7 +436,7 @@ class Array:
     def __bytes__(self) -> bytes: ...
     def __copy__(self) -> Array: ...
     def __deepcopy__(self, memo: Any, /) -> Array: ...
-    def __reduce__(self) -> tuple[Any, ...]: ...
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]: ...
     if sys.version_info >= (3, 12):
         def __buffer__(self, flags: int, /) -> memoryview: ...
         def __release_buffer__(self, buffer: memoryview, /) -> None: ...
@@ -458,6 +460,7 @@ class Operation:
 class Compiled:
     @property
     def columns(self) -> tuple[str, ...]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     def __call__(
         self,
         *arrays: Any,
@@ -472,6 +475,7 @@ class Expression:
     __array_ufunc__: ClassVar[None]
     @property
     def columns(self) -> tuple[str, ...]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
     @property
     def dtype(self) -> dtype: ...
     @property
@@ -679,6 +683,28 @@ class Expression:
 
 class PipelineError(RuntimeError): ...
 
+class _WorkerStats(TypedDict):
+    done: int
+    stolen: int
+    busy: float
+    idle: float
+
+class _PoolStats(TypedDict):
+    threads: int
+    queued: int
+    workers: list[_WorkerStats]
+
+# What ThreadPool stands on: threads that call what is submitted, without arguments.
+@final
+class _Workers:
+    def __new__(cls, count: int, name: str, initializer: Callable[[], bool]) -> Self: ...
+    def submit(self, call: Callable[[], object], /) -> None: ...
+    def stop(self) -> None: ...
+    def take_calls(self) -> list[Any]: ...
+    def join(self) -> None: ...
+    def grow(self, count: int, /) -> None: ...
+    def stats(self) -> _PoolStats: ...
+
 class _StageStats(TypedDict):
     name: str
     mode: Literal["parallel", "serial_in_order", "serial_out_of_order"]
@@ -688,6 +714,14 @@ class _StageStats(TypedDict):
     busy: float
     wait: float
     attached: float
+    p50: float
+    p90: float
+    p99: float
+    times: list[tuple[float, int]]
+    retried: int
+    skipped: int
+    workers: int
+    workers_most: int
 
 class _RunStats(TypedDict):
     threads: int
@@ -695,6 +729,8 @@ class _RunStats(TypedDict):
     idle: float
     consumer_wait: float
     attached: float
+    handover: float
+    next: float
     detached: float
     delivered: int
     tokens: int
@@ -719,8 +755,22 @@ class Run:
     def __next__(self) -> Any: ...
     def close(self) -> None: ...
     def cancel(self) -> None: ...
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def _next_ready(self, otherwise: Any, /) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
     def report(self) -> Report: ...
     def stats(self) -> _RunStats: ...
+    def trace(self, path: str | PathLike[str], /) -> Path: ...
+    @property
+    def dead_letters(self) -> list[DeadLetter]: ...
 
 add: Final[Operation]
 subtract: Final[Operation]
@@ -850,6 +900,9 @@ def array(
     obj: _ArrayLike, dtype: _DTypeLike | None = None, *, copy: bool | None = True
 ) -> Array: ...
 def empty(shape: _Shape, dtype: _DTypeLike | None = "float64", order: _Order = "C") -> Array: ...
+def shared_empty(
+    shape: _Shape, dtype: _DTypeLike | None = "float64", order: _Order = "C"
+) -> Array: ...
 def zeros(shape: _Shape, dtype: _DTypeLike | None = "float64", order: _Order = "C") -> Array: ...
 def ones(shape: _Shape, dtype: _DTypeLike | None = "float64", order: _Order = "C") -> Array: ...
 def full(
@@ -973,7 +1026,22 @@ def _group_reduce(
     columns: Sequence[tuple[Array, Sequence[Operation]]],
     ddof: float,
 ) -> tuple[Array, list[list[Array]]]: ...
-def _pass(traffic: str, a: Array, out: Array, repeats: int) -> None: ...
+def _infer(
+    stage: tuple[Any, ...],
+    arrays: Iterable[tuple[dtype, tuple[int, ...]]],
+    rows: bool,
+    names: tuple[str, ...] | None,
+) -> tuple[tuple[tuple[dtype, tuple[int, ...]], ...], bool] | None: ...
+def _open_strided(
+    path: str,
+    mode: str,
+    dtype: dtype,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: int,
+) -> Array: ...
+def _npy_header(dtype: dtype, shape: tuple[int, ...]) -> bytes: ...
+def _pass(arrays: tuple[Array, ...], out: Array | None, past_caches: bool, repeats: int) -> int: ...
 def _machine() -> dict[str, Any]: ...
 def _reduce_many(
     a: _ArrayLike, operations: Sequence[Operation], *, ddof: float = 0
@@ -988,13 +1056,34 @@ def _quantiles(
     method: _str,
     leave_nan_out: bool,
 ) -> Any: ...
+def _in_main_interpreter() -> bool: ...
 def _simd_target() -> str: ...
 def _simd_targets() -> list[str]: ...
 def _start_run(
-    source: tuple[tuple[Array, ...], int, bool] | Iterable[Any],
+    source: tuple[tuple[Array, ...], int, bool, tuple[str, ...] | None, int]
+    | tuple[Iterable[Any], str]
+    | Iterable[Any],
     stages: tuple[tuple[Any, ...], ...],
     threads: int,
     memory: int,
     prefetch: int,
+    timeout: int,
+    trace: int,
+    watch: Callable[[Run, bool], object] | None,
+    oversize: bool = False,
+    ordered: bool = True,
+    place: Callable[[int], dict[str, Any]] = ...,
 ) -> Run: ...
 def _use_simd_target(name: str | None, /) -> None: ...
+def _share(array: Array, /) -> tuple[int, bool, int, int, int] | None: ...
+def _map_shared(
+    descriptor: int,
+    readonly: bool,
+    offset: int,
+    nbytes: int,
+    first: int,
+    dtype: dtype,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    /,
+) -> Array: ...

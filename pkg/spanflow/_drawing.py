@@ -65,9 +65,10 @@ def graph_svg(nodes: Sequence[Node]) -> str:
 def expression_html(expression: Any, parts: list[tuple[str, str, tuple[int, ...]]]) -> str:
     """What a notebook shows of an expression."""
     title = f"<code>{escape(repr(expression))}</code>"
-    if len(parts) > _LARGEST:
+    nodes = [Node(*part) for part in parts[: _LARGEST + 1]]
+    if len(nodes) > _LARGEST or len(_layered(nodes)[0]) > 4 * _LARGEST:
         return f"<div>{title}<br>{len(parts):,} nodes, which are too many to draw</div>"
-    return f"<div>{title}<br>{graph_svg([Node(*part) for part in parts])}</div>"
+    return f"<div>{title}<br>{graph_svg(nodes)}</div>"
 
 
 def _width(node: Node) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spanflow import _core
@@ -42,17 +42,10 @@ class GroupBy:
         if "key" in named:
             raise ValueError("the name 'key' is that of the keys; choose another")
         key, columns, places = self._columns(named)
-        if key.dtype.kind not in "biu":
-            raise TypeError(f"group_by() takes keys that are bool or integers, not {key.dtype}")
-        low, groups = _range_of(key)
-        pairs = [(values, operations) for values, operations in columns]
-        signed = low - (1 << 64) if low >> 63 == 1 else low  # keys are taken as int64
-        counts, results = _core._group_reduce(key.reshape(-1), signed, groups, pairs, ddof)
-        occurs = counts > 0
-        found: dict[str, Any] = {"key": _keys(key, low, groups)[occurs]}
+        keys, counts, results = reduced(key, columns, ddof)
+        found: dict[str, Any] = {"key": keys}
         for name, place in places.items():
-            whole = counts if place is None else results[place[0]][place[1]]
-            found[name] = whole[occurs]
+            found[name] = counts if place is None else results[place[0]][place[1]]
         return found
 
     def _columns(self, named: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -62,7 +55,7 @@ class GroupBy:
         operations: list[list[Any]] = []
         places: dict[str, tuple[int, int] | None] = {}
         for name, entry in named.items():
-            pair = _pair(name, entry)
+            pair = pair_of(name, entry)
             if pair is None:
                 places[name] = None
                 continue
@@ -74,10 +67,7 @@ class GroupBy:
             places[name] = (at, len(operations[at]))
             operations[at].append(operation)
         key, *arrays = _computed([self._key, *sources])
-        for array in arrays:
-            if array.shape != key.shape:
-                raise ValueError(f"the values have shape {array.shape}, the keys {key.shape}")
-        return key, [(a.reshape(-1), o) for a, o in zip(arrays, operations, strict=True)], places
+        return key, list(zip(arrays, operations, strict=True)), places
 
 
 def group_by(key: Any) -> GroupBy:
@@ -88,7 +78,7 @@ def group_by(key: Any) -> GroupBy:
     return GroupBy(key)
 
 
-def _pair(name: str, entry: Any) -> tuple[Any, Any] | None:
+def pair_of(name: str, entry: Any) -> tuple[Any, Any] | None:
     """(values, operation) of an entry; None for counts."""
     if entry is _core.count or (isinstance(entry, str) and entry == "count"):
         return None
@@ -105,10 +95,30 @@ def _pair(name: str, entry: Any) -> tuple[Any, Any] | None:
 def _computed(sources: list[Any]) -> list[Any]:
     """Arrays of what is given; all expressions are computed in one pass."""
     lazy = [one for one in sources if isinstance(one, _core.Expression)]
-    done = iter(compute(*lazy) if len(lazy) > 1 else [compute(one) for one in lazy])
+    done = iter(compute(*lazy) if lazy else ())
     return [
         _core.asarray(next(done) if isinstance(one, _core.Expression) else one) for one in sources
     ]
+
+
+def reduced(
+    key: Any, columns: Iterable[tuple[Any, Sequence[Any]]], ddof: float = 0
+) -> tuple[Any, Any, list[list[Any]]]:
+    """The keys that occur, ascending, how many elements each has, and for each column (values,
+    reductions) what each reduction gives."""
+    if key.dtype.kind not in "biu":
+        raise TypeError(f"group_by() takes keys that are bool or integers, not {key.dtype}")
+    pairs = []
+    for values, operations in columns:
+        if values.shape != key.shape:
+            raise ValueError(f"the values have shape {values.shape}, the keys {key.shape}")
+        pairs.append((values.reshape(-1), operations))
+    low, groups = _range_of(key)
+    signed = low - (1 << 64) if low >> 63 == 1 else low  # keys are taken as int64
+    counts, results = _core._group_reduce(key.reshape(-1), signed, groups, pairs, ddof)
+    occurs = counts > 0
+    found = [[whole[occurs] for whole in column] for column in results]
+    return _keys(key, low, groups)[occurs], counts[occurs], found
 
 
 def _range_of(key: Any) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -28,31 +29,48 @@ class _Rich:
         self._bar.update(self._task, completed=done)
 
 
-class _Plain:
+class Line:
     """Redraws one line on a terminal; writes a line now and then where there is none."""
 
-    def __init__(self, title: str, total: float, stream: TextIO):
-        self._title = title
-        self._total = max(total, 1)
+    def __init__(self, stream: TextIO):
         self._stream = stream
         self._live = stream.isatty()
         self._shown = time.monotonic() if not self._live else 0.0
 
-    def update(self, done: float) -> None:
-        now = time.monotonic()
-        if now - self._shown < (_LIVE_SECONDS if self._live else _LOG_SECONDS):
-            return
-        self._shown = now
-        share = min(done / self._total, 1.0)
-        filled = round(share * _WIDTH)
-        line = f"{self._title}  [{'#' * filled}{'.' * (_WIDTH - filled)}] {share:4.0%}"
-        self._stream.write(f"\r\x1b[2K{line}" if self._live else f"{line}\n")
+    def is_due(self) -> bool:
+        return time.monotonic() - self._shown >= (_LIVE_SECONDS if self._live else _LOG_SECONDS)
+
+    def show(self, text: str) -> None:
+        self._shown = time.monotonic()
+        if self._live:  # in one line, whatever its width
+            text = "\r\x1b[2K" + text[: max(shutil.get_terminal_size().columns - 1, 1)]
+        self._stream.write(text if self._live else f"{text}\n")
         self._stream.flush()
 
-    def close(self) -> None:
+    def clear(self) -> None:
         if self._live:
             self._stream.write("\r\x1b[2K")
             self._stream.flush()
+
+
+def bar_text(share: float) -> str:
+    """How much of a whole, in characters."""
+    filled = round(share * _WIDTH)
+    return f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {share:4.0%}"
+
+
+class _Plain:
+    def __init__(self, title: str, total: float, stream: TextIO):
+        self._title = title
+        self._total = max(total, 1)
+        self._line = Line(stream)
+
+    def update(self, done: float) -> None:
+        if self._line.is_due():
+            self._line.show(f"{self._title}  {bar_text(min(done / self._total, 1.0))}")
+
+    def close(self) -> None:
+        self._line.clear()
 
 
 @contextmanager

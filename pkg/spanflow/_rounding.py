@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 from spanflow import _core
 from spanflow._axes import whole
+
+_MOST_DECIMALS: Final = 308  # of a float64
 
 
 def round(a: Any, decimals: int = 0, *, out: Any = None) -> Any:
@@ -17,6 +20,8 @@ def round(a: Any, decimals: int = 0, *, out: Any = None) -> Any:
     the nearest number that has so many decimals. The parts of complex numbers are rounded each by
     itself. Integers change for decimals below 0 only. `out` is a writable array of the result's
     shape to which it casts (same kind); it is returned.
+
+    Decimals beyond the range of floats give nan, as in NumPy; integers then become 0.
 
     Raises TypeError for what holds no numbers, and for a decimals that is not an integer.
     """
@@ -31,10 +36,12 @@ def round(a: Any, decimals: int = 0, *, out: Any = None) -> Any:
     if a.dtype.kind in "iu":
         if decimals >= 0:
             return _core.positive(a, out=out)
-        return _core.lazy(_rounded(_core.lazy(a), decimals).compute()).astype(a.dtype).compute(out)
+        rounded = _rounded(_core.lazy(a), max(decimals, -_MOST_DECIMALS))
+        return _core.lazy(rounded.compute()).astype(a.dtype).compute(out)
     if a.dtype.kind == "c" and decimals != 0:
         return _core.positive(_rounded_parts(a, decimals), out=out)
-    return _rounded(_core.lazy(a), decimals).compute(out)
+    x = _core.lazy(a)
+    return _rounded(_core.rint(x) if a.dtype.kind == "b" else x, decimals).compute(out)
 
 
 def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
@@ -49,7 +56,7 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
 def _rounded(x: Any, decimals: int) -> Any:
     if decimals == 0:
         return _core.rint(x)
-    scale = 10.0 ** abs(decimals)
+    scale = 10.0 ** abs(decimals) if abs(decimals) <= _MOST_DECIMALS else math.inf
     if decimals > 0:
         return _core.rint(x * scale) / scale
     return _core.rint(x / scale) * scale
@@ -57,7 +64,8 @@ def _rounded(x: Any, decimals: int) -> Any:
 
 def _rounded_parts(a: Any, decimals: int) -> Any:
     """Of complex numbers, as the pairs of floats that they are."""
-    rounded = a.copy()
+    rounded = _core.empty(a.shape, f"c{a.itemsize}")  # native and C-contiguous
+    rounded[...] = a
     parts = rounded.reshape(-1).view("f4" if a.itemsize == 8 else "f8")
     _rounded(_core.lazy(parts), decimals).compute(parts)
     return rounded

@@ -20,6 +20,9 @@ def warn() -> None:
     if threads and not (threads.isdecimal() and 1 <= int(threads) <= _MOST_THREADS):
         allowed = f"a whole number from 1 to {_MOST_THREADS}"
         _warn("NUM_THREADS", threads, allowed, f"{_core.get_num_threads()} threads")
+    pinned = os.environ.get("SPANFLOW_PIN_THREADS", "")
+    if pinned not in ("", "0", "1"):
+        _warn("PIN_THREADS", pinned, "0 or 1", "0")
 
 
 def _warn(name: str, given: str, allowed: str, used: str) -> None:

@@ -6,8 +6,6 @@ import math
 import struct
 from typing import Any
 
-from spanflow import _core
-
 _EDGE = 3  # elements shown at either end of a long axis
 _THRESHOLD = 1000  # elements up to which everything is shown
 _WIDTH = 88
@@ -169,8 +167,3 @@ def descr(dtype: Any) -> list:
     if end < dtype.itemsize:
         out.append(("", f"|V{dtype.itemsize - end}"))
     return out
-
-
-def from_pickle(dtype: Any, shape: tuple[int, ...], data: bytes) -> Any:
-    """The array that Array.__reduce__ describes; its memory is new and writable."""
-    return _core.frombuffer(data, dtype).reshape(shape).copy()

@@ -10,7 +10,7 @@ import sys
 import spanflow as sf
 from spanflow import _arguments, _console, _data
 from spanflow._info import size as bytes_text
-from spanflow._pipeline import _bytes
+from spanflow._limits import bytes_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _memory(text: str, rows: int) -> int:
     """Bytes, at least those of one chunk: a run that may hold less could not begin."""
-    memory = _bytes(text)
+    memory = bytes_of(text)
     chunk = rows * _arguments.COLUMNS
     if memory < chunk:
         raise ValueError(

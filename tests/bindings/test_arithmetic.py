@@ -763,3 +763,18 @@ def test_divmod_function():
             np.testing.assert_array_equal(np.asarray(ours), theirs)
     quotient, rest = sf.divmod(sf.col("x"), 4)
     assert sf.compute(quotient, rest, columns={"x": 11}) == (2, 3)
+
+
+@pytest.mark.parametrize("dtype", ["c8", ">c8", "c16", ">c16"])
+def test_round_of_complex_numbers(dtype):
+    values = (np.linspace(-9, 9, 24).reshape(4, 6) * (1 + 0.37j)).astype(dtype)
+    for a in (values, values[::2, ::-1], values.T):
+        np.testing.assert_array_equal(sf.round(a, 1), np.round(a, 1))
+
+
+def test_round_to_the_limits_of_numbers():
+    assert sf.round([True], 1).dtype == sf.round([True], -1).dtype == sf.float16
+    assert sf.round([True, False], 1).tolist() == [1.0, 0.0]
+    assert sf.round(15, -400) == sf.round(15, -308) == 0
+    for decimals in (400, -400):
+        assert np.isnan(sf.round(1.5, decimals)) and np.isnan(np.round(1.5, decimals))

@@ -206,6 +206,60 @@ def test_places_for_results(a):
     assert total == pytest.approx(a.sum(dtype="f8"), rel=1e-4)
 
 
+def random_view(rng, base, count):
+    """A view of `count` elements of a 1-d array: any offset, step and direction."""
+    step = int(rng.choice([-3, -2, -1, 1, 2, 3]))
+    span = (count - 1) * abs(step) + 1
+    first = int(rng.integers(0, len(base) - span + 1))
+    view = base[first : first + span : abs(step)]
+    return view if step > 0 else view[::-1]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_places_that_overlap_what_is_read(seed):
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 400))
+    base = rng.integers(-50, 50, 1300).astype(rng.choice(["f8", ">f8", "i4", "f4"]))
+    reads = [random_view(rng, base, count) for _ in range(2)]
+    place = random_view(rng, base, count)
+    if count % 4 == 0 and seed % 2:
+        shape = (4, count // 4)
+        place = (
+            place.reshape(shape)
+            if place.flags.c_contiguous
+            else np.lib.stride_tricks.as_strided(
+                place, shape, (place.strides[0] * shape[1], place.strides[0])
+            )
+        )
+        reads = [
+            np.lib.stride_tricks.as_strided(r, shape, (r.strides[0] * shape[1], r.strides[0]))
+            for r in reads
+        ]
+        reads[1] = reads[1][:, :1] if seed % 3 else reads[1]
+    wanted = (reads[0] * 2 - reads[1]).astype(base.dtype)
+    mean = np.mean(reads[0].astype("f8"))
+    how = seed % 3
+    x, y = sf.lazy(reads[0]), sf.lazy(reads[1])
+    if how == 0:
+        (x * 2 - y).compute(out=place)
+    elif how == 1:
+        found = sf.compute(x.astype("f8").mean(), x * 2 - y, out=[None, place])
+        np.testing.assert_allclose(found[0], mean, rtol=1e-12)
+    else:
+        f = sf.compile(sf.col("x") * 2 - sf.col("y"))
+        apart = np.zeros_like(wanted)
+        f(reads[0], reads[1], out=apart)  # a function that has seen no overlap before
+        np.testing.assert_array_equal(apart, wanted)
+        f(reads[0], reads[1], out=place)
+    np.testing.assert_array_equal(place, wanted)
+
+
+def test_a_place_in_front_of_what_is_read_backwards():
+    x = np.arange(2_000_000.0)
+    (sf.lazy(x[::-1]) + 1).compute(out=x)
+    np.testing.assert_array_equal(x, np.arange(2_000_000.0)[::-1] + 1)
+
+
 def test_bad_places_change_nothing(a):
     x = sf.lazy(a)
     out = np.zeros_like(a)
@@ -350,6 +404,25 @@ def test_a_function_takes_other_layouts_the_next_time():
     for target in sf.simd.targets():
         with sf.simd.use(target):
             same(f(x), (x - 1) * 2)
+
+
+def test_columns_with_the_names_of_arguments():
+    a = np.arange(4.0)
+    f = sf.compile(sf.col("out") + sf.col("threads"))
+    np.testing.assert_array_equal(f(a, a), a + a)
+    with pytest.raises(TypeError, match="'out' is a column as well as an argument"):
+        f(out=a, threads=a)
+    with pytest.raises(ValueError, match="threads must be from 1 to"):
+        sf.compile(sf.col("x") + 1)(a, threads=10**30)
+
+
+def test_divmod_of_expressions():
+    quotient, rest = divmod(sf.col("a"), 3)
+    found = sf.compute(quotient, rest, columns={"a": np.arange(-5, 6)})
+    for ours, theirs in zip(found, divmod(np.arange(-5, 6), 3), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(TypeError, match="unsupported operand"):
+        divmod(sf.col("a"), "3")
 
 
 def test_functions_of_several_expressions():

@@ -99,6 +99,8 @@ def test_expressions():
     np.testing.assert_allclose(found["twice"], np.bincount(key, b * 2))
     np.testing.assert_allclose(found["m"], np.bincount(key, b) / np.bincount(key))
     np.testing.assert_allclose(found["std"], [b[key == k].std() for k in range(7)])
+    one = sf.group_by(a).agg(twice=(x * 2, sf.sum))  # a single expression
+    np.testing.assert_allclose(one["twice"], np.bincount(a, b * 2))
 
 
 def test_ddof():

@@ -40,6 +40,25 @@ def test_a_number_of_threads_that_is_none(given):
     assert "from 1 to 1024" in warned and f"using {threads} threads" in warned
 
 
+def test_a_way_to_pin_that_is_none():
+    _, warned = run(SPANFLOW_PIN_THREADS="yes")
+    assert "SPANFLOW_PIN_THREADS is 'yes', but it must be 0 or 1" in warned
+
+
+@pytest.mark.parametrize("given", ["0", "1"])
+def test_pinned_workers_stay_on_one_core(given):
+    code = """
+import os, spanflow as sf
+sf.sum(sf.ones(8 << 20))
+for task in os.listdir("/proc/self/task"):
+    if open(f"/proc/self/task/{task}/comm").read().startswith("spanflow-"):
+        print(len(os.sched_getaffinity(int(task))))
+"""
+    said, warned = run(code, SPANFLOW_NUM_THREADS="3", SPANFLOW_PIN_THREADS=given)
+    cores = 1 if given == "1" else len(os.sched_getaffinity(0))
+    assert said and set(said) == {str(cores)} and warned == ""
+
+
 def test_what_can_be_followed_warns_of_nothing():
     (_, threads), warned = run(SPANFLOW_NUM_THREADS="3", SPANFLOW_SIMD_TARGET="")
     assert threads == "3" and warned == ""

@@ -1,4 +1,4 @@
-"""The benchmark's options, its table and its verdict; nothing is measured here."""
+"""The benchmark's options, its table and its verdict; and that what it measures runs."""
 
 import importlib
 import json
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from bench import options
-from bench.measure import Row
+from bench.measure import Row, beside
 
 pytest.importorskip("numpy")
 
@@ -49,6 +49,8 @@ def test_other_sizes_are_not_judged(bench, tmp_path):
         (["--threads", "-3"], "from 1 to 1024, got '-3'"),
         (["--elements", "x"], "got 'x'"),
         (["--slow-rounds", "0"], "got '0'"),
+        (["--items", "0"], "got '0'"),
+        (["--batches", "many"], "got 'many'"),
     ],
 )
 def test_wrong_options(argv, said, capsys):
@@ -59,6 +61,52 @@ def test_wrong_options(argv, said, capsys):
 
 def test_the_defaults_are_what_is_asked_for():
     args = options.parser().parse_args([])
-    assert {name: getattr(args, name) for name in ("elements", "mapped_bytes")} == {
-        name: value for name, value in options.ASKED.items() if name != "threads"
-    }
+    sizes = {name: value for name, value in options.ASKED.items() if name != "threads"}
+    assert {name: getattr(args, name) for name in sizes} == sizes
+
+
+def test_quick_sizes_are_small_and_can_be_changed():
+    args = options.parser().parse_args(["--quick", "--items", "7"])
+    assert args.items == 7 and args.batches == options.QUICK["batches"]
+    assert all(value < options.ASKED.get(name, 5) for name, value in options.QUICK.items())
+
+
+def test_which_suites_run(bench):
+    def chosen(*argv):
+        return bench.chosen(options.parser().parse_args(argv))
+
+    assert chosen() == list(options.SUITES)
+    assert chosen("--only", "expr") == ["expr.fused"]
+    assert chosen("--pipeline") == list(options.PIPELINE)
+    assert chosen("--peers") == list(options.PEERS)
+
+
+def test_a_row_beside_peers():
+    times = {"spanflow": 1e-6, "slow": 8e-6, "fast": 2e-6}
+    row = beside("work", "µs", 2.0, times, ["absent"])
+    assert row.seen == pytest.approx(1.0) and row.ratio == pytest.approx(0.5) and row.reached
+    assert row.note == "fast 2 µs, slow 8 µs, absent is not installed"
+    assert beside("work", "µs", 2.0, {"spanflow": 1e-6}).ratio is None
+
+
+@pytest.mark.parametrize("stages", [1, 3])
+def test_every_contender_passes_every_item_through_every_stage(stages):
+    contenders = importlib.import_module("bench.pipeline.contenders")
+    seen = []
+
+    def last(x):
+        seen.append(x)
+        return x
+
+    for run in contenders.all_of_them()[0].values():
+        assert run(list(range(20)), [lambda x: x + 1] * (stages - 1) + [last]) == 20
+        assert sorted(seen) == list(range(stages - 1, 19 + stages))
+        seen.clear()
+
+
+@pytest.mark.parametrize("suite", options.PIPELINE)
+def test_the_pipeline_suites_run(suite, tmp_path):
+    args = options.parser().parse_args(["--quick", "--scratch", str(tmp_path)])
+    rows = list(importlib.import_module(f"bench.{suite}").rows(args))
+    assert rows and all(row.seen > 0 or row.note.startswith("needs") for row in rows)
+    assert all(row.seconds["spanflow"] > 0 for row in rows if row.unit == "µs" and row.seconds)

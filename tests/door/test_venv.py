@@ -54,6 +54,21 @@ def test_other_requirements_are_installed(env, ran):
     assert len(ran) == 2
 
 
+def test_what_is_offered_may_be_missing(env, monkeypatch):
+    """Each package by itself, and no failure where there is none for this interpreter."""
+    asked = []
+
+    def run(name, command, **_):
+        asked.append((name, command[-1], "--only-binary" in command))
+        if command[-1] == "grain>=0.2":
+            raise DoorError("no matching distribution")
+
+    monkeypatch.setattr(venv, "run_logged", run)
+    put(env.folder, "numpy-2.0")
+    env.offer(["numpy>=1.26", "grain>=0.2", "spdl-core>=0.8"])
+    assert asked == [("venv-grain", "grain>=0.2", True), ("venv-spdl-core", "spdl-core>=0.8", True)]
+
+
 def test_names_are_compared_as_the_registry_does(env):
     put(env.folder, "Meson_Python-0.18", "ruamel.yaml-1")
     assert env.lacks(["meson-python>=0.18", "ruamel_yaml", "Ninja[x]>=1.10"]) == ["Ninja[x]>=1.10"]

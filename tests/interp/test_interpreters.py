@@ -32,7 +32,7 @@ path = sys.argv[1]
 def create():
     # Imports here and one by one: CPython 3.12 loads extension modules of its own without a lock.
     i = interpreters.create()
-    interpreters.run(i, "import gc, pickle, sys, threading, spanflow, spanflow._text")
+    interpreters.run(i, "import gc, pickle, sys, threading, spanflow, spanflow._restore, spanflow._text")
     return i
 """
 

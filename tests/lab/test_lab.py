@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import spanflow as sf
+from spanflow import _core
 from spanflow.lab import _kernels, _operands, _select
 from spanflow.lab._accuracy import errors
 
@@ -24,7 +25,8 @@ def quick(op, **options):
 def test_every_operation_is_a_kernel():
     known = sf.lab.kernels()
     operations = {v.__name__ for v in vars(sf).values() if isinstance(v, sf.Operation)}
-    assert operations | set(_kernels.SCANS) | set(_kernels.FUNCTIONS) == set(known)
+    others = {*_kernels.SCANS, *_kernels.FUNCTIONS, *_kernels.INNER_PRODUCTS}
+    assert operations | others == set(known)
     assert known["add"].nin == 2 and known["fma"].nin == 3 and known["sum"].nin == 1
     assert known["exp"].error_bound == 1.0 and known["add"].error_bound == 0
     assert known["sum"].error_bound is None
@@ -61,6 +63,27 @@ def test_layouts_hold_the_same_numbers(layout, code):
 def test_broadcast():
     (result,) = quick("add", layout="broadcast", size=4096).results
     assert (result.bytes_read, result.bytes_written) == (4 * 4096, 4 * 4096)
+
+
+def test_inner_products():
+    """They read two arrays, write nothing, and take no operands of different shapes."""
+    results = quick("dot,vdot", dtype="f4,c8", layout="all", size=4096, versus="numpy").results
+    assert {(r.op, r.contender) for r in results} == {
+        (op, who) for op in ("dot", "vdot") for who in ("spanflow", "numpy")
+    }
+    assert {r.layout for r in results} == set(_operands.LAYOUTS) - {"broadcast"}
+    for result in results:
+        size = sf.dtype(result.dtype).itemsize
+        assert (result.bytes_read, result.bytes_written, result.operands) == (2 * 4096 * size, 0, 2)
+    with pytest.raises(ValueError, match="elementwise operation of two operands"):
+        quick("dot", layout="broadcast", size=4096)
+
+
+def test_a_registered_inner_product():
+    seen = []
+    sf.lab.register("dot", lambda a, b, out: seen.append((len(a), len(b), out)), name="spy")
+    assert [r.contender for r in quick("dot").results] == ["spanflow", "spy"]
+    assert set(seen) == {(1000, 1000, None)}
 
 
 def test_functions():
@@ -187,10 +210,29 @@ def test_dtypes():
 def test_ceiling():
     found = sf.lab.ceiling(1 << 14, 1)
     assert min(found.read, found.write, found.copy) > 1e8
-    whole = found.seconds(1 << 20, 1 << 20)
-    assert math.isclose(whole, (2 << 20) / found.copy)
-    assert math.isclose(found.seconds(3 << 20, 1 << 20), whole + (2 << 20) / found.read)
-    assert math.isclose(found.seconds(0, 5), 5 / found.write)
+
+
+def test_passes_move_what_they_say():
+    long, short = sf.full(10_000, 3, "u1"), sf.zeros(3000, "u1")
+    out = sf.zeros(20_000, "u1")
+    assert _core._pass((long, short), out, False, 2) == (39 + 11 + 78) * 256
+    assert (out[: 78 * 256] == 1).all() and not out[78 * 256 :].any()
+    assert (long == 3).all() and not short.any()
+    assert _core._pass((), out, True, 1) == 78 * 256
+    assert _core._pass((long,), None, False, 1) == 39 * 256
+
+
+def test_passes_refuse():
+    out = sf.zeros(1024, "u1")
+    for arrays, target, words in [
+        ((), None, "needs an array"),
+        ((out[::2],), None, "contiguous"),
+        ((out,), out[1:], "aligned to 64"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            _core._pass(arrays, target, False, 1)
+    with pytest.raises(TypeError, match="tuple"):
+        _core._pass([out], None, False, 1)
 
 
 def test_progress():

@@ -3,15 +3,13 @@
 import json
 import os
 import re
-import shutil
-import subprocess
 
 import pytest
 
 import spanflow as sf
+from tests.browser import BROWSER, browse
 
 pytest.importorskip("plotly")
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -34,29 +32,6 @@ def test_page_needs_nothing_else(page):
     ours = re.sub(r"<script>.*?</script>", "", text, count=1, flags=re.DOTALL)  # plotly itself
     assert not re.search(r"""(src|href)\s*=\s*["']|url\(|@import|fetch\(|XMLHttp""", ours)
     assert "/*DATA*/" not in text and "/*PLOTLY*/" not in text
-
-
-def browse(page, *options):
-    """The browser's output and what its console said."""
-    command = [
-        BROWSER,
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--enable-logging=stderr",
-        "--window-size=1200,1900",
-        "--virtual-time-budget=10000",
-        f"--user-data-dir={page.parent / 'browser'}",
-        *options,
-        page.as_uri(),
-    ]
-    # A sanitizer that was loaded into this process would stop the browser.
-    variables = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=True, env=variables
-    )
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 @pytest.mark.skipif(

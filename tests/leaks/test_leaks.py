@@ -53,6 +53,10 @@ CASES = {
     "out fails": "fails(lambda: sf.add(a, 1, out=[1])), fails(lambda: sf.add(a, 1, out=sf.zeros(3)))",
     "in place": "a.__iadd__(0)",
     "reductions": "(a.sum(), a.mean(axis=0), a.max(axis=(0, 1), keepdims=True), sf.var(a, 1))",
+    "thread pool": "(p := sf.ThreadPool(2), list(p.map(len, [a, a], chunksize=2)), p.shutdown())",
+    "thread pool fails": "(p := sf.ThreadPool(1), p.submit(len).exception(), p.shutdown(), fails(lambda: p.submit(len)))",
+    "parallel loops": "(sf.parallel_map(len, [a] * 9, threads=3), sf.parallel_reduce(sf.add, [a] * 5))",
+    "parallel loop fails": "fails(lambda: sf.parallel_for(lambda i: 1 // (i - 5), 9, threads=3))",
     "reductions fail": "fails(lambda: a.sum(axis=5)), fails(lambda: sf.max(sf.zeros(0)))",
     "buffer": "memoryview(a).release()",
     "buffers kept": "[memoryview(a) for _ in range(5)]",
@@ -63,6 +67,18 @@ CASES = {
     "iterator dropped": "next(iter(a))",
     "repr": "(repr(a), str(a), repr(sf.float32))",
     "pickle": "pickle.loads(pickle.dumps(a))",
+    "pickle buffers": (
+        "(lambda b: pickle.loads(pickle.dumps(a, 5, buffer_callback=b.append), buffers=b))([])"
+    ),
+    "pickle mapped": "pickle.loads(pickle.dumps(sf.open(path)[::2]))",
+    "pickle expression": "pickle.loads(pickle.dumps((sf.lazy(a) * 2 + 1).sum(axis=0)))",
+    "pickle compiled": "pickle.loads(pickle.dumps(sf.compile({'x': sf.col('x') * a})))",
+    "pickle pipeline": "pickle.loads(pickle.dumps(sf.Pipeline(a).map(sf.add, 1))).collect()",
+    "pipeline": "repr(sf.Pipeline(a).map(sf.add, 1) | sf.Pipeline().filter(sf.any, axis=1))",
+    "pipeline refused": "fails(lambda: sf.Pipeline(a).map(sf.sum, axis=9))",
+    "run traced": "(lambda r: (list(r), r.report().levels))(sf.Pipeline(a).run(trace=9, threads=2))",
+    "run watched": "list(sf._core._start_run([1], (), 2, 0, -1, 10**9, 0, lambda run, last: run))",
+    "run timed out": "fails(lambda: list(sf.Pipeline([1]).run(timeout=1e-9)))",
     "pickle dtype": "pickle.loads(pickle.dumps(record))",
     "open": "sf.open(path)",
     "open and close": "sf.open(path, 'r+').close()",
@@ -298,6 +314,7 @@ def repeat(code, rounds):
 
 sf.set_num_threads(2)
 sf.ones(1 << 22).sum()  # the pool's threads stay
+sf.parallel_for(lambda i: time.sleep(0.05), 3, grain=1, threads=3)  # and these
 POOL = len(os.listdir("/proc/self/task"))
 ROUNDS, BATCHES = 100, 5
 
@@ -366,7 +383,7 @@ ENDS = {
     "with": "with rows.map(len).run(threads=3) as run: next(run)",
     "one thread": "next(rows.run(threads=1))",
     "cancelled": "run = rows.map(len).run(threads=3); run.cancel(); del run",
-    "failed": "fails(sf.Pipeline(sf.read(owner, rows=3)).map(sf.add, sf.zeros(2)).run().__next__)",
+    "failed": "fails(sf.Pipeline(sf.read(owner, rows=4)).map(sf.add, sf.zeros(2)).run().__next__)",
     "operand": "next(sf.Pipeline([[0] * 9] * 99).map(sf.add, sf.asarray(owner)).run(threads=3))",
     "reduced": "rows.reduce(sf.sum, threads=3)",
     "cycle": (

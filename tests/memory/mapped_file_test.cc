@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +59,30 @@ class MappedFile : public ::testing::Test {
   std::string text_;
   std::string path_;
 };
+
+TEST(MappedPlace, SaysWhereBytesAreFoundAgain) {
+  const TempFolder folder;
+  const std::string path = folder.Write("data", Pattern(100));
+  for (const MapMode mode : {MapMode::kRead, MapMode::kReadWrite}) {
+    const BlockRef block = Map(path, mode, 7, 50);
+    const auto place = PlaceOf(block.get());
+    ASSERT_TRUE(place.has_value());
+    EXPECT_EQ(place->mode, mode);
+    EXPECT_EQ(place->offset, 7);
+    const BlockRef again = Map(place->path, place->mode, place->offset, 50);
+    EXPECT_TRUE(Holds(*again, Pattern(100), 7));
+    ASSERT_TRUE(block->Close().ok());
+    EXPECT_FALSE(PlaceOf(block.get()).has_value());
+  }
+  const BlockRef changed = Map(path, MapMode::kCopyOnWrite, 0, 10);
+  EXPECT_FALSE(PlaceOf(changed.get()).has_value());
+  const auto heap = AllocateHeap(64);
+  ASSERT_TRUE(heap.ok());
+  EXPECT_FALSE(PlaceOf(heap->get()).has_value());
+  const BlockRef gone = Map(path, MapMode::kRead, 0, 10);
+  ASSERT_EQ(unlink(path.c_str()), 0);
+  EXPECT_FALSE(PlaceOf(gone.get()).has_value());
+}
 
 TEST_F(MappedFile, AddressIsExactlyTheOffset) {
   for (const int64_t offset : {int64_t{0}, int64_t{1}, int64_t{128}, PageSize() - 1, PageSize(),
@@ -290,6 +315,48 @@ TEST_F(MappedFile, TruncationRacesWithEightReaders) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong.load(), 0);
   EXPECT_GT(block->faults(), 0u);
+}
+
+TEST_F(MappedFile, MemoryIsSharedThroughADescriptor) {
+  auto made = AllocateShared(3 * PageSize());
+  ASSERT_TRUE(made.ok()) << made.status().message();
+  const BlockRef block = *std::move(made);
+  EXPECT_EQ(block->address()[PageSize()], std::byte{0});
+  block->address()[PageSize()] = std::byte{7};
+  auto range = FileRangeOf(*block);
+  ASSERT_TRUE(range.ok() && range->has_value());
+  EXPECT_EQ((*range)->nbytes, 3 * PageSize());
+  auto again = MapFile(std::move((*range)->file), (*range)->mode, PageSize(), PageSize());
+  ASSERT_TRUE(again.ok());
+  EXPECT_NE((*again)->address(), block->address() + PageSize());
+  EXPECT_EQ((*again)->address()[0], std::byte{7});
+  (*again)->address()[1] = std::byte{9};
+  EXPECT_EQ(block->address()[PageSize() + 1], std::byte{9});
+  ASSERT_TRUE(block->Close().ok());
+  EXPECT_EQ((*again)->address()[0], std::byte{7});  // it outlives the first mapping
+  EXPECT_FALSE(FileRangeOf(*block).ok());
+}
+
+TEST_F(MappedFile, WhatOthersCannotMapHasNoRange) {
+  EXPECT_FALSE(FileRangeOf(**AllocateHeap(64))->has_value());
+  EXPECT_FALSE(FileRangeOf(*Map(path_, MapMode::kCopyOnWrite, 0, size()))->has_value());
+  EXPECT_TRUE(FileRangeOf(*Map(path_, MapMode::kRead, 0, size()))->has_value());
+  EXPECT_FALSE(FileRangeOf(**AllocateShared(0))->has_value());
+}
+
+// Files are limited to 1 MiB meanwhile, in a process of its own: if the check is ever lost, the
+// machine's memory is not.
+TEST(SharedMemoryDeathTest, TooMuchIsAnError) {
+  const auto check = [] {
+    const rlimit small{1 << 20, 1 << 20};
+    setrlimit(RLIMIT_FSIZE, &small);
+    signal(SIGXFSZ, SIG_IGN);
+    const auto made = AllocateShared(int64_t{1} << 62);
+    const bool refused = !made.ok() && made.status().code() == base::Code::kMemory &&
+                         made.status().message().find("are available") != std::string::npos;
+    _exit(refused ? 0 : 1);
+  };
+  EXPECT_EXIT(check(), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ std::vector<T> Values(const View& view) {
 }
 
 std::shared_ptr<const Source> Rows(View view, int64_t rows) {
-  return *RowsSource::Make({{std::move(view), nullptr}}, rows, false);
+  return *RowsSource::Make({{std::move(view), nullptr}}, rows, {});
 }
 
 Operand Number64(double value) { return {Scalar(value)}; }
@@ -104,7 +104,7 @@ TEST(RowsSource, GivesViewsOfConsecutiveRows) {
 
 TEST(RowsSource, RefusesWhatItCannotCut) {
   const auto make = [](std::vector<Part> parts, int64_t rows) {
-    return RowsSource::Make(std::move(parts), rows, false);
+    return RowsSource::Make(std::move(parts), rows, {});
   };
   EXPECT_FALSE(make({{Floats({}), nullptr}}, 1).ok());
   EXPECT_FALSE(make({{Floats({2}), nullptr}}, -1).ok());
@@ -191,7 +191,7 @@ TEST(Map, ReducesAlongAxesAndKeepsRows) {
 
 TEST(Map, WorksOnSeveralArraysSideBySide) {
   const View a = Floats({30}), b = Floats({30});
-  auto source = *RowsSource::Make({{a, nullptr}, {b, nullptr}}, 4, true);
+  auto source = *RowsSource::Make({{a, nullptr}, {b, nullptr}}, 4, {true, nullptr});
   const Result sum = RunAll({source, {MapStage(Apply(Op::kAdd)), CollectStage()}});
   EXPECT_EQ(Values<float>(Only(sum))[3], 2 * Values<float>(a)[3]);
   const Result wrong = RunAll({source, {MapStage(Apply(Op::kNegative))}});

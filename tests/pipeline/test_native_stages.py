@@ -70,8 +70,10 @@ def test_types_follow_numpy():
     same(sf.Pipeline(sf.read(bytes_, rows=3)).map(sf.divide, 2).collect(), bytes_ / 2)
     same(sf.Pipeline(sf.read(bytes_, rows=3)).map(sf.less, 300).collect(), bytes_ < 300)
     with pytest.raises(OverflowError, match="300 is out of bounds for uint8") as caught:
-        sf.Pipeline(sf.read(bytes_, rows=3)).map(sf.add, 300).collect()
+        sf.Pipeline([bytes_]).map(sf.add, 300).collect()
     assert "map(add), item 0" in caught.value.__notes__[0]
+    with pytest.raises(OverflowError, match=r"map\(add, 300\) of uint8 .*300 is out of bounds"):
+        sf.Pipeline(sf.read(bytes_, rows=3)).map(sf.add, 300)
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -90,8 +92,9 @@ def test_filter(rows):
 
 
 def test_filter_needs_truth():
-    with pytest.raises(TypeError, match="add gives float32"):
-        sf.Pipeline(TABLE).filter(sf.add, 1).collect()
+    for source in (TABLE, [TABLE]):
+        with pytest.raises(TypeError, match="add gives float32"):
+            sf.Pipeline(source).filter(sf.add, 1).collect()
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "min", "max", "any", "all", "var", "std"])
@@ -225,13 +228,13 @@ def test_a_pipeline_is_a_value():
         same(doubled.collect(), TABLE * 2)
         same(halved.collect(), TABLE * np.float32(0.5))
     assert base.reduce(sf.sum) == TABLE.sum()
-    text = repr(doubled.filter(sf.greater, 0).map(sf.sum, axis=1).prefetch(3))
+    text = repr(doubled.map(sf.sum, axis=1).filter(sf.greater, 0).prefetch(3))
     assert text.splitlines() == [
         "Pipeline",
-        "├─ read(float32 (103, 4), rows=10)",
-        "├─ map(multiply, 2)",
-        "├─ filter(greater, 0)",
-        "├─ map(sum, axis=1)",
+        "├─ read(float32 (103, 4), rows=10)  parallel  float32 (≤10, 4)",
+        "├─ map(multiply, 2)                 parallel  float32 (≤10, 4)",
+        "├─ map(sum, axis=1)                 parallel  float32 (≤10,)",
+        "├─ filter(greater, 0)               parallel  float32 (n,)",
         "└─ prefetch(3)",
     ]
 
@@ -265,3 +268,90 @@ def test_read_refuses():
 def test_chunks_that_do_not_fit_together():
     with pytest.raises(ValueError, match="differ in their first axis only"):
         sf.Pipeline([np.zeros((2, 3)), np.zeros((2, 4))]).map(sf.add, 1).collect()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i2", "?", "c8", ">f8", "f2", "bfloat16"])
+def test_cast(dtype):
+    a = np.arange(60.0).reshape(20, 3)
+    expected = np.asarray(sf.astype(a, dtype).astype("c16"))
+    pipe = sf.Pipeline(sf.read(a, rows=7)).cast(dtype)
+    whole = pipe.collect(threads=2)
+    assert whole.dtype.name == sf.empty(0, dtype).dtype.name
+    assert whole.dtype.isnative
+    assert np.array_equal(whole.astype("c16"), expected)
+    for form in ((a, a[::-1]), {"x": a, "y": a[::-1]}):
+        items = list(sf.Pipeline(sf.read(form, rows=7)).cast(dtype).run(threads=3))
+        assert type(items[0]) is type(form)
+        for item in items:
+            x, y = item.values() if isinstance(item, dict) else item
+            assert x.dtype == y.dtype == whole.dtype
+    assert sf.Pipeline([1, 2]).cast("f4").collect().dtype == "f4"
+
+
+def test_normalize():
+    a = np.arange(120, dtype="u1").reshape(20, 2, 3)
+    mean, std = (10, 20, 30), np.array([1, 2, 4])
+    pipe = sf.Pipeline(sf.read(a, rows=7))
+    found = pipe.normalize(mean, std).collect()
+    assert found.dtype == "f4"
+    assert np.array_equal(found, ((a - np.float32(mean)) / np.float32(std)).astype("f4"))
+    assert np.array_equal(pipe.normalize(1, 4, dtype="f8").collect(), (a - 1.0) / 4)
+    assert np.array_equal(pipe.normalize().collect(), a.astype("f4"))
+    rows = pipe.normalize(1).map(sf.add, sf.aligned(a))  # rows stay rows
+    assert np.array_equal(rows.collect(), (a - 1.0) + a)
+    assert "float32 (≤7, 2, 3)" in repr(pipe.normalize(mean))
+    with pytest.raises(ValueError, match=r"normalize\(.*of uint8 .*broadcast"):
+        pipe.normalize(np.zeros(4))
+    with pytest.raises(TypeError):
+        sf.Pipeline(sf.read(np.zeros(3, [("a", "i4")]))).cast("f4")
+    with pytest.raises(TypeError):
+        pipe.cast("nothing")
+    with pytest.raises(TypeError) as caught:
+        list(sf.Pipeline(["text"]).cast("f4"))
+    assert "item 0" in caught.value.__notes__[0]
+
+
+def test_decode():
+    a = np.arange(24, dtype="<f4")
+    sources = (
+        [a.tobytes()],
+        [bytearray(a.tobytes())],
+        [memoryview(a).cast("B")],
+        [sf.frombuffer(a, "u1")],
+    )
+    for source in sources:
+        (item,) = sf.Pipeline(source).decode("<f4", (2, -1, 3))
+        assert np.array_equal(item, a.reshape(2, 4, 3))
+        assert np.shares_memory(np.asarray(item), np.frombuffer(source[0], "u1"))
+    assert np.array_equal(next(iter(sf.Pipeline([a.tobytes()]).decode(">i2"))), a.view(">i2"))
+    assert np.array_equal(next(iter(sf.Pipeline([a.tobytes()]).decode("u1", 96))), a.view("u1"))
+    for bad in (b"abc", b"abcd" * 5):
+        with pytest.raises(ValueError, match=r".") as caught:
+            list(sf.Pipeline([bad]).decode("f4", (2, -1)))
+        assert "decode(float32, (2, -1))" in caught.value.__notes__[0]
+    with pytest.raises(TypeError):
+        sf.Pipeline([b""]).decode("nothing")
+
+
+def test_collect_into_an_array():
+    a = np.arange(60.0).reshape(20, 3)
+    out = np.zeros((30, 3), "f4")
+    pipe = sf.Pipeline(sf.read(a, rows=7))
+    found = pipe.collect(out=out, threads=2)
+    assert found.shape == (20, 3)
+    assert np.shares_memory(found, out)
+    assert np.array_equal(out, np.concatenate([a, np.zeros((10, 3))]))
+    numbers = sf.empty(20)
+    assert np.array_equal(sf.Pipeline(range(20)).collect(out=numbers), np.arange(20.0))
+    assert np.array_equal(pipe.map(sf.sum, axis=1).collect(out=numbers), a.sum(1))
+    assert pipe.unbatch().collect(out=out).shape == (20, 3)
+    for bad, words in (
+        (np.zeros((19, 3)), "does not fit behind its first 14 rows"),
+        (np.zeros((20, 4)), r"float64 \(20, 4\); an item of float64 \(7, 3\)"),
+        (np.zeros(60), "does not fit"),
+        (np.zeros((20, 3, 1)), "does not fit"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            pipe.collect(out=bad)
+    with pytest.raises((ValueError, TypeError, BufferError), match="read-only"):
+        pipe.collect(out=np.broadcast_to(np.float64(1), (20, 3)))

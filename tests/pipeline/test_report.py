@@ -11,17 +11,18 @@ from spanflow import _report
 from spanflow._report import Report
 
 
-def stage(name, mode="parallel", busy=0.0, attached=0.0, items=10):
+def stage(name, mode="parallel", busy=0.0, attached=0.0, items=10, workers=0, most=0):
     times = {"p50": busy / 10, "p90": busy / 10, "p99": busy / 10}
     return {"name": name, "mode": mode, "items": items, "items_out": items, "nbytes": 100,
-            "busy": busy, "wait": 0.0, "attached": attached, **times}  # fmt: skip
+            "busy": busy, "wait": 0.0, "attached": attached, "times": [],
+            "workers": workers, "workers_most": most, **times}  # fmt: skip
 
 
-def report(*stages, elapsed=1.0, threads=2, detached=1.0, peak=10, memory=1000):
+def report(*stages, elapsed=1.0, threads=2, consuming=0.0, peak=10, memory=1000):
     attached = sum(each["attached"] for each in stages)
     return Report({"threads": threads, "elapsed": elapsed, "idle": 0.0, "consumer_wait": 0.0,
-                   "attached": attached, "detached": detached, "delivered": 10, "tokens": 0,
-                   "tokens_peak": 2, "nbytes": 0, "nbytes_peak": peak, "nbytes_made": 0,
+                   "attached": attached, "handover": 0.0, "detached": 0.5, "delivered": 10, "tokens": 0,
+                   "next": elapsed - consuming, "tokens_peak": 2, "nbytes": 0, "nbytes_peak": peak, "nbytes_made": 0,
                    "memory": memory, "stages": list(stages)})  # fmt: skip
 
 
@@ -36,8 +37,10 @@ def report(*stages, elapsed=1.0, threads=2, detached=1.0, peak=10, memory=1000):
          r"tap\(f\), which takes one item at a time"),
         (report(stage("read()", busy=0.1), stage("map(f)", busy=0.4), peak=1000),
          r"the memory of 1 kB, which was used up"),
-        (report(stage("read()", busy=0.1), stage("map(f)", busy=0.1), detached=0.1),
+        (report(stage("read()", busy=0.1), stage("map(f)", busy=0.1), consuming=0.9),
          r"whoever takes the items"),
+        (report(stage("read()", busy=0.1), stage("map(f)", busy=3.8, workers=4, most=4)),
+         r"map\(f\), of which the 4 calls at once were at work for 95%"),
         (report(stage("read()", busy=0.2), stage("map(f)", busy=0.8)),
          r"No single bottleneck; map\(f\) took most of the work \(80%\)"),
         (report(stage("read()", items=0)), "Nothing has passed yet"),
@@ -51,9 +54,9 @@ def test_bottlenecks(found, words):
 
 def test_the_gil_is_named_where_there_is_one(monkeypatch):
     found = report(stage("read()", busy=0.1), stage("map(f)", busy=1.7, attached=0.9))
-    monkeypatch.setattr(_report, "_has_gil", lambda: True)
+    monkeypatch.setattr(_report, "has_gil", lambda: True)
     assert "the GIL, which map(f) and other Python functions held for 90%" in found.bottleneck
-    monkeypatch.setattr(_report, "_has_gil", lambda: False)
+    monkeypatch.setattr(_report, "has_gil", lambda: False)
     assert "map(f), with 94% of the time" in found.bottleneck
 
 
@@ -67,7 +70,7 @@ def test_a_report_of_a_run():
     lines = text.splitlines()
     assert lines[0].startswith("15 items in ") and "2 threads" in lines[0]
     names = [line.split("  ")[0] for line in lines[4:8]]
-    assert names == ["read(rows=100)", "map(multiply)", "batch(7)", "stack"]
+    assert names == ["read(rows=100)", "map(multiply)", "batch(7)", "stacking of batch(7)"]
     assert re.search(r"batch\(7\) +in order +100 +15", text)
     assert repr(found) == text and str(run.report()) == text  # also after the end
     html = found._repr_html_()
@@ -91,4 +94,22 @@ def test_times_of_items():
     "value, text", [(0, "0"), (3e-9, "3 ns"), (1.5e-6, "1.5 µs"), (0.25, "250 ms"), (12.0, "12 s")]
 )
 def test_seconds(value, text):
-    assert _report._seconds(value) == text
+    assert _report.seconds_text(value) == text
+
+
+def test_what_sleeps_does_not_hold_the_gil():
+    run = sf.Pipeline(range(60)).map(lambda x: time.sleep(0.01)).run(threads=4)
+    list(run)
+    found = run.report()
+    assert found.gil_share < 0.5
+    assert "map(<lambda>), with" in found.bottleneck and "More threads=" in found.bottleneck
+
+
+def test_a_slow_consumer_is_named():
+    """Also where items wait for it, so that the memory is full, and where functions sleep."""
+    chunks = sf.Pipeline(sf.read(np.zeros((500, 4000)), rows=5)).map(sf.add, 1)
+    sleeping = sf.Pipeline(range(60)).map(lambda x: time.sleep(0.004))
+    for run in (chunks.run(threads=2, memory="400kB"), sleeping.run(threads=2)):
+        for _ in run:
+            time.sleep(0.008)
+        assert "whoever takes the items" in run.report().bottleneck

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 #include "temp_folder.h"
@@ -45,6 +46,24 @@ TEST(File, ReadsWhatIsThereAndKnowsItsSize) {
   EXPECT_EQ(*file->ReadAt(7, buffer, 8), 3);  // only the end is short
   EXPECT_EQ(std::memcmp(buffer, "789", 3), 0);
   EXPECT_EQ(*file->ReadAt(10, buffer, 8), 0);
+}
+
+TEST(File, IsFoundUnderItsNewNameAndNotWhereAnotherOneLies) {
+  const TempFolder folder;
+  const std::string path = folder.Write("data", "0123456789");
+  const auto file = File::Open(path, OpenMode::kRead);
+  ASSERT_TRUE(file.ok());
+  char* const real = realpath(path.c_str(), nullptr);
+  ASSERT_NE(real, nullptr);
+  const std::string before = real;
+  std::free(real);
+  EXPECT_EQ(file->CurrentPath(), before);
+  ASSERT_EQ(rename(path.c_str(), (path + ".new").c_str()), 0);
+  EXPECT_EQ(file->CurrentPath(), before + ".new");
+  folder.Write("data", "another");
+  EXPECT_EQ(file->CurrentPath(), before + ".new");
+  ASSERT_EQ(unlink((path + ".new").c_str()), 0);
+  EXPECT_EQ(file->CurrentPath(), "");
 }
 
 TEST(File, MissingFileIsAnOsErrorWithItsPath) {

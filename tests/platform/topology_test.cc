@@ -37,6 +37,8 @@ TEST(Topology, CachesGrowOutwards) {
 TEST(Topology, MemoryIsAtMostTheMachines) {
   EXPECT_GE(UsableMemory(), 16 << 20);
   EXPECT_LE(UsableMemory(), int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE));
+  EXPECT_GT(AvailableMemory(), 0);
+  EXPECT_LE(AvailableMemory(), UsableMemory());
 }
 
 }  // namespace

@@ -15,29 +15,13 @@
 #include <vector>
 
 #include "runtime/cancel.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define SPANFLOW_NO_THREADS_AFTER_FORK 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SPANFLOW_NO_THREADS_AFTER_FORK 1
-#endif
-#endif
+#include "testing.h"
 
 namespace spanflow::runtime {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-class Threads {
- public:
-  explicit Threads(int n) : before_(NumThreads()) { SetNumThreads(n); }
-  ~Threads() { SetNumThreads(before_); }
-
- private:
-  int before_;
-};
 
 TEST(ParallelFor, GivesEveryIndexOnce) {
   const Threads four(4);
@@ -52,6 +36,56 @@ TEST(ParallelFor, GivesEveryIndexOnce) {
       for (const auto& count : seen) ASSERT_EQ(count.load(), 1) << n << " by " << grain;
     }
   }
+}
+
+TEST(ParallelForRanges, GivesEveryIndexOnceInFewCalls) {
+  for (int threads : {1, 2, 4}) {
+    const Threads some(threads);
+    for (int64_t n : {1, 2, 64, 100'000}) {
+      for (int64_t grain : {1, 7}) {
+        std::vector<std::atomic<int>> seen(static_cast<size_t>(n));
+        std::atomic<int> calls{0};
+        ParallelForRanges(n, grain, [&](int64_t begin, int64_t end) {
+          ++calls;
+          EXPECT_EQ(begin % grain, 0);
+          EXPECT_TRUE(end % grain == 0 || end == n);
+          for (int64_t i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
+        });
+        for (const auto& count : seen) ASSERT_EQ(count.load(), 1);
+        EXPECT_LE(calls.load(), 200 * threads);
+      }
+    }
+  }
+}
+
+// One thread is held up in its first run; the others must do all the rest.
+TEST(ParallelFor, WhoeverIsFreeTakesOverFromWhoIsSlow) {
+  const Threads three(3);
+  constexpr int64_t kRuns = 300;
+  std::atomic<int64_t> others{0};
+  ParallelFor(kRuns, 1, [&](int64_t begin, int64_t) {
+    if (begin > 0) {
+      ++others;
+      return std::this_thread::sleep_for(microseconds(20));
+    }
+    EXPECT_TRUE(ComesTrue([&] { return others.load() >= kRuns * 2 / 3 - 1; }));
+  });
+  EXPECT_EQ(others.load(), kRuns - 1);
+}
+
+TEST(ParallelFor, ACancelledTokenSkipsTheRest) {
+  const Threads two(2);
+  CancelToken token;
+  std::atomic<int> begun{0};
+  const auto body = [&](int64_t, int64_t) {
+    if (++begun == 10) token.Cancel();
+    std::this_thread::sleep_for(microseconds(50));
+  };
+  ParallelFor(10000, 1, body, 0, &token);
+  EXPECT_LT(begun.load(), 1000);
+  const CancelToken late(CancelToken::Clock::now() - milliseconds(1));
+  ParallelFor(
+      10, 1, [](int64_t, int64_t) { FAIL(); }, 0, &late);
 }
 
 TEST(ParallelFor, OneRunStaysOnTheCaller) {
@@ -153,8 +187,7 @@ TEST(NumThreads, IsKeptInRange) {
   EXPECT_EQ(NumThreads(), kMaxThreads);
 }
 
-#ifndef SPANFLOW_NO_THREADS_AFTER_FORK  // ThreadSanitizer refuses to start threads in a forked
-                                        // child
+#ifndef SPANFLOW_NO_THREADS_AFTER_FORK
 TEST(Fork, TheChildHasAPoolThatWorks) {
   const Threads three(3);
   std::atomic<bool> stop{false};
@@ -213,6 +246,19 @@ TEST(CancelToken, StaysCancelled) {
   token.Cancel();
   EXPECT_TRUE(token.cancelled());
   EXPECT_EQ(token.Check().code(), base::Code::kCancelled);
+}
+
+TEST(CancelToken, FollowsItsParentAndItsDeadline) {
+  CancelToken parent;
+  const CancelToken child(&parent);
+  const CancelToken later(CancelToken::Clock::now() + milliseconds(20), &parent);
+  EXPECT_TRUE(child.Check().ok() && later.Check().ok());
+  EXPECT_TRUE(ComesTrue([&] { return later.cancelled(); }));
+  EXPECT_EQ(later.Check().code(), base::Code::kTimeout);
+  EXPECT_FALSE(child.cancelled());
+  parent.Cancel();
+  EXPECT_TRUE(child.cancelled());
+  EXPECT_EQ(later.Check().code(), base::Code::kCancelled);
 }
 
 TEST(FunctionRef, CallsWithoutCopying) {

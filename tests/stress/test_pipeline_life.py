@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.crash.process import check, interrupt
+from tests.crash.process import RUN_THREADS, check, interrupt
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -28,21 +28,13 @@ def slowly(x):
 def forever():
     while True:
         yield [1]
-def run_threads():
-    count = 0
-    for task in os.listdir("/proc/self/task"):
-        try:
-            with open(f"/proc/self/task/{task}/comm") as file:
-                count += file.read() == "spanflow-run\\n"
-        except OSError:
-            pass
-    return count
 def no_threads_within(seconds):
     end = time.monotonic() + seconds
     while run_threads() and time.monotonic() < end:
         time.sleep(0.005)
     return run_threads() == 0
 """
+SETUP += RUN_THREADS
 
 
 # The end of the interpreter.

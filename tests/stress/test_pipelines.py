@@ -171,6 +171,25 @@ def test_ended_from_another_thread(end):
             assert run.stats()["tokens"] == 0
 
 
+@pytest.mark.parametrize("workers", [None, "thread"])
+def test_cancel_is_never_taken_for_the_end(workers):
+    """At the moment when the last items come: all came out, or an error says that they did not."""
+    generator = random.Random(8)
+    for _ in range(600):
+        run = sf.Pipeline(range(6)).map(abs, workers=workers).tap(lambda n: n).run(threads=3)
+        delay = generator.random() * 0.001
+        thread = in_thread(lambda run=run, delay=delay: (time.sleep(delay), run.cancel()))
+        seen = []
+        try:
+            seen.extend(run)
+        except sf.PipelineError:
+            with pytest.raises(sf.PipelineError):
+                next(run)
+        else:
+            assert seen == list(range(6))
+        join(thread)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_cancel_never_waits(threads):
     """The source blocks, on a thread of the run or of the consumer: only the consumer waits for it."""

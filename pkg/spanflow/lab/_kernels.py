@@ -28,6 +28,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "moving_max": {"window": 16},
     "affine": {"scale": 0.5, "offset": 1.0},
 }
+# Reductions of two arrays to a number.
+INNER_PRODUCTS = ("dot", "vdot")
 # Operands that an operation is at home with; (low, high) of floats where it is not DEFAULT_RANGE.
 DEFAULT_RANGE = (-100.0, 100.0)
 RANGES = {
@@ -72,6 +74,11 @@ class Kernel:
     options: dict[str, Any] = field(default_factory=dict)
     peers: dict[str, Callable[..., Any]] = field(default_factory=dict)
 
+    @property
+    def broadcasts(self) -> bool:
+        """Whether its operands may have different shapes."""
+        return self.nin > 1 and self.family != "reduction"
+
     def takes(self, dtype: sf.dtype) -> bool:
         """Whether it works on the dtype without a cast to another one first."""
         wanted = "float32" if dtype.name in ("float16", "bfloat16") else dtype.name
@@ -85,7 +92,7 @@ class Kernel:
 
 
 def _without_out(function: Any, options: dict[str, Any]) -> Callable[..., Any]:
-    return lambda a, out: function(a, **options)
+    return lambda *operands, out: function(*operands, **options)
 
 
 def _built_in() -> dict[str, Kernel]:
@@ -106,6 +113,9 @@ def _built_in() -> dict[str, Kernel]:
     for name in SCANS:
         types = sf.sum.types if name in ("cumsum", "cumprod") else sf.min.types
         kernels[name] = Kernel(name, "scan", 1, types, getattr(sf, name))
+    for name in INNER_PRODUCTS:
+        call = _without_out(getattr(sf, name), {})
+        kernels[name] = Kernel(name, "reduction", 2, sf.multiply.types, call)
     for name, options in FUNCTIONS.items():
         call = _without_out(getattr(sf, name), options)
         kernels[name] = Kernel(name, "function", 1, sf.clip.types, call, options=options)

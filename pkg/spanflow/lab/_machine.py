@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,6 @@ class Ceiling:
     write: float
     copy: float
 
-    def seconds(self, read: int, written: int) -> float:
-        """How long it takes to read and write so many bytes: a copy for as much as there is of
-        both, the rest as reading or writing alone."""
-        both = min(read, written)
-        return 2 * both / self.copy + (read - both) / self.read + (written - both) / self.write
-
 
 def ceiling(working_set: int, threads: int | None = None, seconds: float = 0.02) -> Ceiling:
     """Measures what memory gives to data of `working_set` bytes, like STREAM (McCalpin 1995).
@@ -40,40 +35,65 @@ def ceiling(working_set: int, threads: int | None = None, seconds: float = 0.02)
     goes through the caches or past them, whichever is faster here. Each thread has a part of its
     own. Each way of reading, writing and copying is tried for about `seconds`.
     """
+    threads = sf.get_num_threads() if threads is None else threads
+    whole = max(working_set, 512 * threads)
+    return Ceiling(
+        working_set,
+        threads,
+        read=rate((whole,), 0, threads, seconds),
+        write=rate((), whole, threads, seconds),
+        copy=rate((whole // 2,), whole // 2, threads, seconds),
+    )
+
+
+def rate(reads: tuple[int, ...], written: int, threads: int, seconds: float) -> float:
+    """Bytes per second of passes over arrays of so many bytes that are read, and one that is
+    written at the same time: the best of several timings."""
     before = sf.get_num_threads()
-    threads = before if threads is None else threads
     sf.set_num_threads(threads)
     try:
-        whole = max(working_set // 256, 2 * threads) * 256
-        one, half = sf.zeros(whole, "u1"), sf.zeros(whole // 512 * 256, "u1")
-        other = sf.zeros(half.size, "u1")
-        return Ceiling(
-            working_set,
-            threads,
-            read=_rate(("read",), one, one, whole, seconds),
-            write=_rate(("write", "write past the caches"), one, one, whole, seconds),
-            copy=_rate(("copy", "copy past the caches"), half, other, 2 * half.size, seconds),
-        )
+        least = seconds / _ROUNDS
+        moving = best_pass(reads, written, least)
+        repeats = repeats_for(moving, least)
+        moved = (sum(reads) + written) * repeats
+        return moved / min(moving(repeats) for _ in range(_ROUNDS))
     finally:
         sf.set_num_threads(before)
 
 
-def _rate(ways: tuple[str, ...], a: sf.Array, out: sf.Array, nbytes: int, seconds: float) -> float:
-    return max(nbytes / _pass_seconds(way, a, out, seconds / _ROUNDS) for way in ways)
+Passes = Callable[[int], float]  # so many of them, in seconds
 
 
-def _pass_seconds(way: str, a: sf.Array, out: sf.Array, least: float) -> float:
-    """Of one pass: the best of several timings, each of at least so many seconds. It is a ceiling,
-    so what else the machine does must not lower it."""
+def best_pass(reads: tuple[int, ...], written: int, seconds: float) -> Passes:
+    """Passes that do nothing but move these bytes, through the caches or past them, whichever is
+    faster here, as timings of about `seconds` say."""
+    # Written, because pages that never were are all the same one.
+    arrays = tuple(sf.full(nbytes, 1, "u1") for nbytes in reads)
+    out = sf.zeros(written, "u1") if written else None
+
+    def through(repeats: int) -> float:
+        return _timed(arrays, out, False, repeats)
+
+    def past(repeats: int) -> float:
+        return _timed(arrays, out, True, repeats)
+
+    if out is None:
+        return through
+    repeats = repeats_for(through, seconds)
+    return min(through, past, key=lambda way: min(way(repeats) for _ in range(3)))
+
+
+def repeats_for(passes: Passes, least: float) -> int:
+    """How many make a timing of at least so many seconds."""
     repeats = 1
-    while (spent := _timed(way, a, out, repeats)) < least and repeats < 1 << 30:
+    while (spent := passes(repeats)) < least and repeats < 1 << 30:
         repeats = max(2 * repeats, int(repeats * least / max(spent, 1e-9)))
-    return min(_timed(way, a, out, repeats) for _ in range(_ROUNDS)) / repeats
+    return repeats
 
 
-def _timed(way: str, a: sf.Array, out: sf.Array, repeats: int) -> float:
+def _timed(arrays: tuple[sf.Array, ...], out: sf.Array | None, past: bool, repeats: int) -> float:
     start = time.perf_counter()
-    _core._pass(way, a, out, repeats)
+    _core._pass(arrays, out, past, repeats)
     return time.perf_counter() - start
 
 

@@ -13,10 +13,12 @@ from typing import Any
 import spanflow as sf
 from spanflow.lab import _accuracy, _operands
 from spanflow.lab._kernels import Kernel
+from spanflow.lab._machine import Passes, best_pass, repeats_for
 
 _LEAST_ROUNDS = 5
 _USUAL_ROUNDS = 20  # in the time that a contender is given
 _MOST_ROUNDS = 50
+_MEMORY = "memory"  # takes turns with the others, because what it allows changes as they do
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Result:
     values: list[float]
     bytes_read: int
     bytes_written: int
+    operands: int = 1  # arrays that are read side by side
     target: str | None = None  # of spanflow
     ceiling_seconds: float | None = None  # the least that memory allows for these bytes
     ulps: float | None = None
@@ -86,13 +89,17 @@ def _threads(count: int) -> Iterator[None]:
 def measure(
     case: Case, targets: Sequence[str], versus: Sequence[str], seconds: float
 ) -> list[Result]:
-    """Times spanflow on each target, then `versus` ("numpy") and the registered functions, for
-    about `seconds` each."""
+    """Times spanflow on each target, then `versus` ("numpy") and the registered functions, and
+    what memory allows for the same bytes, for about `seconds` each."""
     with _threads(case.threads):
         given, out, calls = _contenders(case, targets, versus)
         read = sum(a.nbytes for a in given) if case.layout != "broadcast" else given[0].nbytes
         written = _written(case.kernel, given, out)
-        times = _take_turns({key: call for key, (_, call) in calls.items()}, targets, seconds)
+        operands = len(given) if case.layout != "broadcast" else 1
+        loops = {key: _loop(key, call, targets) for key, (_, call) in calls.items()}
+        least = seconds / _USUAL_ROUNDS
+        loops[_MEMORY] = best_pass((max(read // operands, 256),) * operands, written, least)
+        times = _take_turns(loops, seconds)
         error = _errors(case, targets)
         return [
             Result(
@@ -105,7 +112,9 @@ def measure(
                 times[key],
                 read,
                 written,
+                operands,
                 key if contender == "spanflow" else None,
+                statistics.median(times[_MEMORY]),
                 ulps=error.get(key),
                 error_bound=case.kernel.error_bound if contender == "spanflow" else None,
             )
@@ -177,13 +186,13 @@ def _numpy_call(
         return None
 
 
-def _take_turns(
-    calls: dict[str, Callable[[], Any]], targets: Sequence[str], seconds: float
-) -> dict[str, list[float]]:
-    loops = {key: _loop(key, call, targets) for key, call in calls.items()}
-    numbers = {key: _calibrate(loop, seconds / _USUAL_ROUNDS) for key, loop in loops.items()}
-    times: dict[str, list[float]] = {key: [] for key in calls}
-    order = list(calls)
+def _take_turns(loops: dict[str, Passes], seconds: float) -> dict[str, list[float]]:
+    numbers = {}
+    for key, loop in loops.items():
+        loop(1)  # not counted: first pages, first use of a code path
+        numbers[key] = repeats_for(loop, seconds / _USUAL_ROUNDS)
+    times: dict[str, list[float]] = {key: [] for key in loops}
+    order = list(loops)
     start = time.perf_counter()
     budget = seconds * len(order)
     for rounds in range(_MOST_ROUNDS):
@@ -195,7 +204,7 @@ def _take_turns(
     return times
 
 
-def _loop(key: str, call: Callable[[], Any], targets: Sequence[str]) -> Callable[[int], float]:
+def _loop(key: str, call: Callable[[], Any], targets: Sequence[str]) -> Passes:
     """Seconds of `number` calls, on the right target."""
 
     def plain(number: int) -> float:
@@ -209,15 +218,6 @@ def _loop(key: str, call: Callable[[], Any], targets: Sequence[str]) -> Callable
             return plain(number)
 
     return on_target if key in targets else plain
-
-
-def _calibrate(loop: Callable[[int], float], least: float) -> int:
-    """How many calls make a timing of at least so many seconds."""
-    loop(1)  # not counted: first pages, first use of a code path
-    number = 1
-    while (spent := loop(number)) < least:
-        number = max(2 * number, int(number * least / max(spent, 1e-9)))
-    return number
 
 
 _known: dict[tuple[str, str, str], dict[str, float]] = {}

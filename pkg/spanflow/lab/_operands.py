@@ -10,25 +10,37 @@ import spanflow as sf
 LINE = 1024  # elements of the row that "broadcast" repeats
 
 
+_PIECE = 1 << 24  # bytes
+
+
 def numbers(
     dtype: sf.dtype, size: int, value_range: tuple[float, float] | None, seed: int
 ) -> sf.Array:
     """`size` numbers of a native dtype, evenly spread over the range; None: random bits."""
     stream = random.Random(seed)
     if dtype.kind == "b":
-        return sf.frombuffer(stream.randbytes(size), "u1") > 127
+        return _random(stream, size) > 127
     if value_range is None:
-        return sf.frombuffer(stream.randbytes(size * dtype.itemsize), dtype).copy()
+        return _random(stream, size * dtype.itemsize).view(dtype)
     low, high = value_range
     if dtype.kind == "c":
         parts = numbers(sf.dtype(f"f{dtype.itemsize // 2}"), 2 * size, value_range, seed)
         return parts.view(dtype)
     if dtype.kind in "iu":
-        bits = sf.frombuffer(stream.randbytes(size), "u1")
+        bits = _random(stream, size)
         return (bits % (int(high) - int(low) + 1)).astype(dtype) + int(low)
-    bits = sf.frombuffer(stream.randbytes(4 * size), "u4") >> 8
+    bits = _random(stream, 4 * size).view("u4") >> 8
     unit = bits.astype("f8") if dtype.itemsize == 8 else bits.astype("f4")
     return (unit * ((high - low) / (1 << 24)) + low).astype(dtype)
+
+
+def _random(stream: random.Random, nbytes: int) -> sf.Array:
+    """Random bytes, made piece by piece: `random` gives less than 256 MiB at once."""
+    made = sf.empty(nbytes, "u1")
+    for at in range(0, nbytes, _PIECE):
+        piece = stream.randbytes(min(_PIECE, nbytes - at))
+        made[at : at + len(piece)] = sf.frombuffer(piece, "u1")
+    return made
 
 
 def _into(target: sf.Array, a: sf.Array) -> sf.Array:
@@ -59,10 +71,10 @@ LAYOUTS: dict[str, Callable[[sf.Array], sf.Array]] = {
 }
 
 
-def fits(layout: str, dtype: sf.dtype, nin: int, size: int) -> bool:
+def fits(layout: str, dtype: sf.dtype, broadcasts: bool, size: int) -> bool:
     """Whether a layout says anything of such operands."""
     if layout == "broadcast":
-        return nin > 1 and size % LINE == 0
+        return broadcasts and size % LINE == 0
     if layout in ("unaligned", "big-endian"):
         return dtype.itemsize > 1
     return True

@@ -26,25 +26,18 @@ class Plan:
     def run(self, progress: Told | None = None) -> Report:
         """Measures; progress(done, total, name) is called before each case and at the end."""
         results: list[Result] = []
-        ceilings: dict[tuple[int, int], Ceiling] = {}
         for done, case in enumerate(self.cases):
             if progress is not None:
                 progress(done, len(self.cases), f"{case.kernel.name} {case.dtype.name}")
-            for result in measure(case, self.targets, self.versus, self.seconds):
-                result.ceiling_seconds = _ceiling_of(result, ceilings, self.seconds / 4)
-                results.append(result)
+            results += measure(case, self.targets, self.versus, self.seconds)
         if progress is not None:
             progress(len(self.cases), len(self.cases), "")
-        return Report(machine(), results, [ceilings[key] for key in sorted(ceilings)])
+        return Report(machine(), results, self._ceilings())
 
-
-def _ceiling_of(result: Result, known: dict[tuple[int, int], Ceiling], seconds: float) -> float:
-    """Of the result's bytes, at the next power of two, so that few sizes are measured."""
-    moved = result.bytes_read + result.bytes_written
-    key = (1 << max(moved - 1, 1).bit_length(), result.threads)
-    if key not in known:
-        known[key] = ceiling(*key, seconds)
-    return known[key].seconds(result.bytes_read, result.bytes_written)
+    def _ceilings(self) -> list[Ceiling]:
+        """Of every working set's power of two."""
+        sets = sorted({(1 << (case.nbytes - 1).bit_length(), case.threads) for case in self.cases})
+        return [ceiling(*key, self.seconds / 4) for key in sets]
 
 
 def plan(

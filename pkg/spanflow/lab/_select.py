@@ -129,13 +129,14 @@ def cases(
         for kernel, dtype, layout, n, threads in itertools.product(
             chosen, of_dtypes, of_layouts, of_sizes, of_threads
         )
-        if kernel.takes(dtype) and _operands.fits(layout, dtype, kernel.nin, n)
+        if kernel.takes(dtype) and _operands.fits(layout, dtype, kernel.broadcasts, n)
     ]
     if not made:
         raise ValueError(
             "nothing to measure: none of the operations takes these dtypes and layouts "
-            "(broadcast needs two operands and sizes that are multiples of "
-            f"{_operands.LINE:,}; big-endian and unaligned need elements of two bytes or more)"
+            "(broadcast needs an elementwise operation of two operands, and sizes that are "
+            f"multiples of {_operands.LINE:,}; big-endian and unaligned need elements of two bytes "
+            "or more)"
         )
     usable = _core._machine()["memory"]
     worst = max(made, key=lambda case: case.nbytes)
