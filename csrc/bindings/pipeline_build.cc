@@ -45,11 +45,10 @@ struct Spec {
 
 // What a stage does with the items that it gets.
 enum class Wants {
-  kArrays,        // arrays: anything else is converted
-  kAnything,      // what comes
-  kNext,          // passes them on: what the next stage wants
-  kByFunction,    // arrays for an operation or an expression, else anything
-  kNextOrArrays,  // arrays for an operation or an expression, else what the next stage wants
+  kArrays,      // arrays: anything else is converted
+  kAnything,    // what comes
+  kByFunction,  // arrays for an operation or an expression, else anything
+  kPasses,      // the same, and the items that come are those that go on
 };
 
 struct StageRow {
@@ -316,15 +315,15 @@ constexpr StageRow kRows[] = {
     {"map", Wants::kByFunction, false, false, &AddMap},
     {"cast", Wants::kArrays, false, true, &AddMap},
     {"normalize", Wants::kArrays, false, true, &AddMap},
-    {"filter", Wants::kNextOrArrays, false, false, &AddFilter},
+    {"filter", Wants::kPasses, false, false, &AddFilter},
     {"flat_map", Wants::kAnything, false, false, &AddFlatMap},
-    {"tap", Wants::kNext, false, false, &AddTap},
+    {"tap", Wants::kPasses, false, false, &AddTap},
     {"enumerate", Wants::kAnything, false, false, &AddEnumerate},
-    {"take", Wants::kNext, false, false, &AddTake},
-    {"skip", Wants::kNext, false, false, &AddSkip},
-    {"shuffle", Wants::kNext, false, false, &AddShuffle},
-    {"shard", Wants::kNext, false, false, &AddShard},
-    {"sample", Wants::kNext, false, false, &AddSample},
+    {"take", Wants::kPasses, false, false, &AddTake},
+    {"skip", Wants::kPasses, false, false, &AddSkip},
+    {"shuffle", Wants::kPasses, false, false, &AddShuffle},
+    {"shard", Wants::kPasses, false, false, &AddShard},
+    {"sample", Wants::kPasses, false, false, &AddSample},
     {"transform", Wants::kAnything, false, false, &AddTransform},
     {"batch", Wants::kAnything, false, false, &AddBatch},
     {"rebatch", Wants::kArrays, false, false, &AddRebatch},
@@ -354,21 +353,14 @@ Spec ReadSpec(ModuleState* state, PyObject* tuple) {
   return spec;
 }
 
-// Whether the stage wants arrays, when the one behind it does or does not.
-bool WantsArrays(const Spec& spec, bool next) {
-  switch (spec.row->wants) {
-    case Wants::kArrays:
-      return true;
-    case Wants::kAnything:
-      return false;
-    case Wants::kNext:
-      return next;
-    case Wants::kByFunction:
-      return spec.native();
-    case Wants::kNextOrArrays:
-      return spec.native() || next;
-  }
-  return false;
+bool WantsArrays(const Spec& spec) {
+  return spec.row->wants == Wants::kArrays ||
+         (spec.row->wants != Wants::kAnything && spec.native());
+}
+
+// Arrays cut by rows, and no (iterable, name).
+bool IsRows(PyObject* source) {
+  return PyTuple_CheckExact(source) && PyTuple_GET_SIZE(source) != 2;
 }
 
 std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObject* source,
@@ -396,8 +388,8 @@ std::shared_ptr<const pipeline::Source> RowsFrom(const PythonSide& side, PyObjec
 std::shared_ptr<const pipeline::Source> SourceFrom(ModuleState* state, PyObject* source,
                                                    bool not_empty, bool to_arrays, Built* built) {
   std::string name = std::string("iterate(") + Py_TYPE(source)->tp_name + ")";
+  if (IsRows(source)) return RowsFrom({state, built->owned}, source, not_empty);
   if (PyTuple_CheckExact(source)) {
-    if (PyTuple_GET_SIZE(source) != 2) return RowsFrom({state, built->owned}, source, not_empty);
     name = capi::Text(PyTuple_GET_ITEM(source, 1));
     source = PyTuple_GET_ITEM(source, 0);
   }
@@ -426,16 +418,21 @@ Built BuildPipeline(ModuleState* state, PyObject* source, PyObject* stages, int 
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(stages); ++i) {
     specs.push_back(ReadSpec(state, PyTuple_GET_ITEM(stages, i)));
   }
-  // Backwards, as some stages pass on what they get, which must suit what follows.
-  std::vector<bool> to_arrays(specs.size() + 1, false);
-  for (size_t i = specs.size(); i > 0; --i) {
-    to_arrays[i - 1] = WantsArrays(specs[i - 1], to_arrays[i]);
-  }
+  const auto wants_arrays = [&](size_t i) { return i < specs.size() && WantsArrays(specs[i]); };
   const bool not_empty = !specs.empty() && specs.back().row->is_sink;
-  built.pipeline.source = SourceFrom(state, source, not_empty, to_arrays[0], &built);
+  built.pipeline.source = SourceFrom(state, source, not_empty, wants_arrays(0), &built);
+  bool arrays = IsRows(source) || wants_arrays(0);  // nothing else comes
   for (size_t i = 0; i < specs.size(); ++i) {
-    const auto add = specs[i].workers != nullptr ? &AddServed : specs[i].row->add;
-    add(state, specs[i], to_arrays[i + 1], &built);
+    const Spec& spec = specs[i];
+    // Not before: an item that cannot be converted may never get here.
+    if (wants_arrays(i) && !arrays) Add(&built, AsArrayStage({state, built.owned}));
+    const auto add = spec.workers != nullptr ? &AddServed : spec.row->add;
+    add(state, spec, wants_arrays(i + 1), &built);
+    if (WantsArrays(spec)) {
+      arrays = true;
+    } else if (spec.row->wants != Wants::kPasses) {
+      arrays = wants_arrays(i + 1);
+    }
   }
   return built;
 }

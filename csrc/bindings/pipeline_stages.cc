@@ -41,6 +41,27 @@ class CallRun final : public pipeline::StageRun {
   const bool to_arrays_;
 };
 
+class AsArrayRun final : public pipeline::StageRun {
+ public:
+  AsArrayRun(PythonSide side, const PythonCall&) : side_(std::move(side)) {}
+
+  Status Process(Item item, Context& context) override {
+    if (item->AsChunk() != nullptr) {
+      context.Emit(std::move(item));
+      return Status::Ok();
+    }
+    return RunAttached(side_, context, [&] {
+      CameIn came_in{RowsOfItem(item), std::move(item->credit)};
+      Ref object = ObjectFromItem(side_.state, std::move(item));
+      const bool same_bytes = IsArrayLike(side_.state, object.get());
+      return EmitResult(side_, std::move(object), same_bytes, std::move(came_in), true, context);
+    });
+  }
+
+ private:
+  const PythonSide side_;
+};
+
 class FilterRun final : public pipeline::StageRun {
  public:
   FilterRun(PythonSide side, const PythonCall& call) : side_(std::move(side)), call_(call) {}
@@ -256,6 +277,11 @@ std::shared_ptr<const pipeline::Stage> Describe(pipeline::Mode mode, PythonSide 
 }
 
 }  // namespace
+
+std::shared_ptr<const pipeline::Stage> AsArrayStage(PythonSide side) {
+  return Describe<AsArrayRun>(pipeline::Mode::kParallel, std::move(side),
+                              {"asarray", nullptr, nullptr, nullptr});
+}
 
 std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays) {
   return Describe<CallRun>(pipeline::Mode::kParallel, std::move(side), std::move(call), to_arrays);

@@ -19,6 +19,8 @@ namespace spanflow::bindings {
 std::shared_ptr<const pipeline::Source> IteratorSource(PythonSide side, std::string name,
                                                        PyObject* iterator, bool to_arrays);
 
+// Items as arrays, as sf.asarray makes them.
+std::shared_ptr<const pipeline::Stage> AsArrayStage(PythonSide side);
 // The result of the call goes on.
 std::shared_ptr<const pipeline::Stage> CallStage(PythonSide side, PythonCall call, bool to_arrays);
 // The item goes on if the result is true; an array of bool selects rows.
@@ -32,12 +34,12 @@ std::shared_ptr<const pipeline::Stage> CallTap(PythonSide side, PythonCall call)
 // The item as a tuple (number, item).
 std::shared_ptr<const pipeline::Stage> EnumerateStage(PythonSide side, int64_t start,
                                                       bool to_arrays);
-// Groups (pipeline/stages.h) as one item: chunks side by side, anything else as collate(list) makes
-// it.
 // An object with state: called with each item in order, it gives an iterable of items or None; its
 // method finish(), where it has one, gives the last ones.
 std::shared_ptr<const pipeline::Stage> CallTransform(PythonSide side, PythonCall call,
                                                      bool to_arrays);
+// Groups (pipeline/stages.h) as one item: chunks side by side, anything else as collate(list) makes
+// it.
 std::shared_ptr<const pipeline::Stage> CollateStage(PythonSide side, std::string name,
                                                     PyObject* collate, bool to_arrays);
 

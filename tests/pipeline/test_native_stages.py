@@ -355,3 +355,39 @@ def test_collect_into_an_array():
             pipe.collect(out=bad)
     with pytest.raises((ValueError, TypeError, BufferError), match="read-only"):
         pipe.collect(out=np.broadcast_to(np.float64(1), (20, 3)))
+
+
+# ---- items that become arrays ----
+
+DROPS = {
+    "skip": (lambda pipe: pipe.skip(3), [2.5]),
+    "take": (lambda pipe: pipe.skip(1).take(1), [1]),
+    "shard": (lambda pipe: pipe.shard(1, 2), [1, 2.5]),
+    "filter": (lambda pipe: pipe.filter(lambda x: x != "text"), [1, 2.5]),
+    "served": (lambda pipe: pipe.filter(lambda x: x != "text", workers="thread"), [1, 2.5]),
+}
+
+
+@pytest.mark.parametrize("name", DROPS)
+@pytest.mark.parametrize("source", [list, iter], ids=["list", "iterator"])
+def test_what_is_dropped_need_not_be_an_array(name, source):
+    drops, kept = DROPS[name]
+    pipe = drops(sf.Pipeline(source(["text", 1, "text", 2.5])))
+    assert list(pipe.map(sf.add, 1)) == [x + 1 for x in kept]
+
+
+def test_functions_see_the_objects_whatever_follows():
+    seen = []
+    items = [1, [2, 3], np.arange(3), sf.arange(2)]
+    pipe = sf.Pipeline(items).tap(seen.append).shuffle(2, seed=1).map(sf.multiply, 2)
+    found = sorted(np.asarray(x).tolist() for x in map(np.atleast_1d, pipe))
+    assert [type(x) for x in seen] == [int, list, np.ndarray, sf.Array]
+    assert found == [[0, 2], [0, 2, 4], [2], [4, 6]]
+
+
+def test_an_item_that_is_no_array_says_which_it_is():
+    pipe = sf.Pipeline([1, 2, "x"]).skip(1).map(sf.add, 1)
+    with pytest.raises(TypeError, match="cannot make an array of str") as info:
+        list(pipe)
+    assert info.value.__notes__ == ["in the pipeline's asarray, item 2"]
+    assert list(pipe.take(1)) == [3]
