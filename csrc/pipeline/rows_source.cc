@@ -15,11 +15,13 @@ using base::Result;
 using base::Status;
 
 constexpr int64_t kDefaultChunkBytes = int64_t{1} << 20;
-// Pages are made present in steps of this: one system call instead of a fault every 16 pages.
+// Pages are made present in steps of this.
 constexpr int64_t kWindow = int64_t{1} << 20;
 // Slower than this means that the bytes come from the device: start reading further ahead.
 constexpr int64_t kWarmBytesPerMicrosecond = 2000;
 constexpr int64_t kReadAhead = int64_t{8} << 20;
+// How much is taken for warm at most when the step before it was.
+constexpr int64_t kMostTrusted = int64_t{64} << 20;
 
 int64_t RowBytes(const array::View& view) {
   int64_t bytes = view.dtype().itemsize();
@@ -27,7 +29,10 @@ int64_t RowBytes(const array::View& view) {
   return bytes;
 }
 
-// Makes the pages of a mapped array present shortly before they are read.
+// Makes the pages of a mapped array present shortly before they are read, where they are not in
+// memory yet. Those that are come faster by the faults of whoever reads them: these map 16 pages
+// each, on several threads at once. Which they are shows when a step of them is made present, so a
+// slow step is followed by another, a quick one by more and more bytes that are taken for warm.
 class Prefault {
  public:
   explicit Prefault(const array::View& view) {
@@ -46,29 +51,50 @@ class Prefault {
     first += begin_;
     last += begin_;
     int64_t ready = ready_.load(std::memory_order_relaxed);
+    int64_t next;
     do {
       if (last <= ready) return Status::Ok();
-    } while (!ready_.compare_exchange_weak(ready, Target(first, last), std::memory_order_relaxed));
-    const int64_t from = std::max(ready, first);
-    const int64_t nbytes = Target(first, last) - from;
-    const int64_t begun = Now();
-    SPANFLOW_TRY(memory::Populate(block_, from, nbytes));
-    if ((Now() - begun) * kWarmBytesPerMicrosecond > nbytes * 1000) {
-      memory::AdviseWillNeed(block_, from + nbytes,
-                             std::min(std::max(kReadAhead, 2 * nbytes), end_ - from - nbytes));
+      next = std::min(end_, std::max(last, first + kWindow));
+    } while (!ready_.compare_exchange_weak(ready, next, std::memory_order_relaxed));
+    for (int64_t at = std::max(ready, first); at < next;) {
+      const int64_t nbytes = std::min(kWindow, next - at);
+      SPANFLOW_ASSIGN(const bool warm, MakePresent(at, nbytes));
+      at += nbytes;
+      if (!warm) continue;
+      Trust(at);
+      return Status::Ok();
     }
     return Status::Ok();
   }
 
  private:
-  int64_t Target(int64_t first, int64_t last) const {
-    return std::min(end_, std::max(last, first + kWindow));
+  // Whether the bytes were in memory already.
+  Result<bool> MakePresent(int64_t at, int64_t nbytes) {
+    const int64_t begun = Now();
+    SPANFLOW_TRY(memory::Populate(block_, at, nbytes));
+    if ((Now() - begun) * kWarmBytesPerMicrosecond <= nbytes * 1000) return true;
+    trusted_.store(kWindow, std::memory_order_relaxed);
+    const int64_t behind = at + nbytes;
+    memory::AdviseWillNeed(block_, behind, std::min(kReadAhead, end_ - behind));
+    return false;
+  }
+
+  // Takes what lies behind for warm, twice as much as the last time.
+  void Trust(int64_t at) {
+    const int64_t nbytes = trusted_.load(std::memory_order_relaxed);
+    trusted_.store(std::min(2 * nbytes, kMostTrusted), std::memory_order_relaxed);
+    const int64_t until = std::min(end_, at + nbytes);
+    int64_t ready = ready_.load(std::memory_order_relaxed);
+    while (ready < until &&
+           !ready_.compare_exchange_weak(ready, until, std::memory_order_relaxed)) {
+    }
   }
 
   memory::Block* block_ = nullptr;
   int64_t begin_ = 0;  // in the block
   int64_t end_ = 0;
-  std::atomic<int64_t> ready_{0};  // pages before this were asked for
+  std::atomic<int64_t> ready_{0};  // nothing more is done for bytes before this
+  std::atomic<int64_t> trusted_{kWindow};
 };
 
 class OpenedRows final : public SourceRun {
