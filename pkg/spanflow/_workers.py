@@ -150,6 +150,10 @@ class Bound:
             return self
         return Bound(self.function.find(), self.args, self.kwargs, self.lists)
 
+    def direct(self) -> Callable[..., Any]:
+        """The function by itself, where nothing has to be added to it: a quick one takes half the time."""
+        return self if self.args or self.kwargs or self.lists else self.function
+
     def __call__(self, item: Any, *rows: Any) -> Any:
         result = self.start(item, *rows)
         return listed(result) if self.lists else result
@@ -270,7 +274,7 @@ def describe(
     context = contextvars.copy_context()
     make: Any
     if workers.kind == "thread":
-        make = functools.partial(_in_thread, bound.ready(), workers, context)
+        make = functools.partial(_in_thread, bound.ready().direct(), workers, context)
     elif workers.kind == "async":
         from spanflow import _coroutines
 
@@ -293,11 +297,11 @@ def describe(
 
 
 def _in_thread(
-    bound: Bound, workers: Workers, context: contextvars.Context, calls: Any
+    function: Callable[..., Any], workers: Workers, context: contextvars.Context, calls: Any
 ) -> Callable[..., Any]:
     def call(*values: Any) -> Any:
         # A copy, as a context can be entered by one thread at a time.
-        return context.copy().run(bound, *values)
+        return context.copy().run(function, *values)
 
     return handler_of(calls, call, workers)
 
