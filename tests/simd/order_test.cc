@@ -118,7 +118,7 @@ void CheckSort() {
   GuardedBytes memory(kMost * sizeof(Key));
   std::vector<size_t> lengths;
   for (size_t n = 0; n <= 300; ++n) lengths.push_back(n);
-  for (const size_t n : {511, 512, 513, 1000, 2047, 4097, 10'001, 40'000}) {
+  for (const size_t n : {511u, 512u, 513u, 1000u, 2047u, 4097u, 10'001u, 40'000u}) {
     lengths.push_back(static_cast<size_t>(n));
   }
   for (const size_t n : lengths) {
@@ -158,7 +158,7 @@ void CheckLocate(size_t count, ptrdiff_t gap, bool behind_equal) {
     std::memcpy(data + static_cast<ptrdiff_t>(i) * stride, &sorted[i], sizeof(Item));
   }
   const KeyKernel kernel = FindKeys(kKind);
-  for (const size_t n : {0, 1, 5, 15, 16, 17, 37}) {
+  for (const size_t n : {0u, 1u, 5u, 15u, 16u, 17u, 37u}) {
     std::byte* const in = keys.Put(wanted.data(), static_cast<size_t>(n) * sizeof(Item), true);
     std::byte* const out = places.Before(static_cast<size_t>(n) * 8);
     kernel.encode[0][1](in, in, static_cast<size_t>(n));
@@ -177,7 +177,7 @@ void CheckLocate(size_t count, ptrdiff_t gap, bool behind_equal) {
 
 TEST_P(Order, PlacesAmongSortedItems) {
   ForEachRealKind([]<Kind kKind>() {
-    for (const size_t count : {0, 1, 2, 3, 7, 8, 9, 100, 1000}) {
+    for (const size_t count : {0u, 1u, 2u, 3u, 7u, 8u, 9u, 100u, 1000u}) {
       for (const bool behind_equal : {false, true}) {
         CheckLocate<kKind>(static_cast<size_t>(count), 1, behind_equal);
         CheckLocate<kKind>(static_cast<size_t>(count), 3, behind_equal);
