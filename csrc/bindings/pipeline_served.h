@@ -2,7 +2,7 @@
 //
 // A thread of the run packs an item as an Errand; a thread of the stage (a server) calls the
 // stage's handler with it and puts the result, or the exception, in its place; a thread of the run
-// makes of that what the verb makes of results. A handler is what pkg/spanflow/_workers.py makes
+// makes of that what the verb makes of results. A handler is what pkg/spanflow/_servers.py makes
 // for each server: a callable that retries, asks a process, or runs coroutines.
 //
 // Owns: an Errand owns what it carries. Callables are borrowed from the Run object.
@@ -46,7 +46,7 @@ struct SkipLimits {
   double rate;    // -1: any
 };
 
-// (where, servers, places, tuned, make, pack, unpack, skips, count, rate), as _workers.py describes
+// (where, servers, places, tuned, make, pack, unpack, skips, count, rate), as _servers.py describes
 // it; everything is borrowed from the tuple.
 Service ServiceFrom(PyObject* description, const std::string& verb, bool to_arrays,
                     SkipLimits* limits);

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Any, Final
 
-from spanflow import _workers
+from spanflow import _servers, _workers
 from spanflow._collate import array_text, collate
 from spanflow._core import Array, Expression, Operation, asarray, open
 from spanflow._limits import bytes_of, integer_of
@@ -211,7 +211,7 @@ class Stage:
         """For threads of the stage's own: they add the arguments; rows come with the items."""
         aligned = tuple(arg.array for arg in self.args if isinstance(arg, Aligned))
         args = _workers.rows_of(self.args, lambda arg: isinstance(arg, Aligned))
-        how = _workers.describe(self.kind, self.function, args, self.kwargs, workers)
+        how = _servers.describe(self.kind, self.function, args, self.kwargs, workers)
         return (self.kind, self.function, aligned, {}, 2 ** len(aligned) - 1, how)
 
     def __repr__(self) -> str:
