@@ -46,18 +46,32 @@ class Row:
 
 
 def medians(peers: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Seconds of one call of each peer: the median of rounds in which all took their turn."""
+    """Seconds of one call of each peer: the median of rounds in which all took their turn, at rest."""
     times: dict[str, list[float]] = {name: [] for name in peers}
     order = list(peers)
     for call in peers.values():
         call()  # not counted: first pages, first use of a code path
     for _ in range(rounds):
         for name in order:
+            rest()
             start = time.perf_counter()
             peers[name]()
             times[name].append(time.perf_counter() - start)
         order.reverse()  # nobody always runs on what the same peer left in the cache
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def rest() -> None:
+    """Waits until the threads of the one before are at rest, 0.2 s at most.
+
+    Those of OpenBLAS, numba and others keep a core busy for a while, in case there is more to do.
+    """
+    end = time.perf_counter() + 0.2
+    while time.perf_counter() < end:
+        start, used = time.perf_counter(), time.process_time()
+        time.sleep(0.002)
+        if time.process_time() - used < 0.1 * (time.perf_counter() - start):
+            return
 
 
 def beside(

@@ -37,6 +37,23 @@ size_t DispatchIndex(int64_t bit) {
   return chosen.GetIndex();
 }
 
+// AMD's cores with AVX-512 take over a hundred cycles to compress 32-bit lanes into memory, which
+// is how Highway's AVX-512 sort takes them apart: its AVX2 sort is eight times as fast there.
+// (64-bit lanes are compressed in a register.)
+bool CompressStoreIsSlow([[maybe_unused]] int64_t bit) {
+#if HWY_ARCH_X86
+  return bit == HWY_AVX3 && (AvailableBits() & HWY_AVX2) != 0 && __builtin_cpu_is("amd");
+#else
+  return false;
+#endif
+}
+
+void TakeSortOf(int64_t bit, Tables* tables) {
+  auto other = std::make_unique<Tables>();
+  FillOrder(DispatchIndex(bit), other.get());
+  tables->sorts[4] = other->sorts[4];
+}
+
 // Made on first use and never freed, so that a reference to them stays valid at exit.
 const Tables& TablesOf(int64_t bit) {
   static std::mutex mutex;
@@ -50,6 +67,7 @@ const Tables& TablesOf(int64_t bit) {
 #define SPANFLOW_ROW(Name) Fill##Name(target, fresh.get());
     SPANFLOW_FAMILIES(SPANFLOW_ROW)
 #undef SPANFLOW_ROW
+    if (CompressStoreIsSlow(bit)) TakeSortOf(HWY_AVX2, fresh.get());
     tables = fresh.release();
   }
   return *tables;
