@@ -46,7 +46,7 @@ class Row:
 
 
 def medians(peers: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
-    """Seconds of one call of each peer: the median of rounds in which all took their turn, at rest."""
+    """Seconds of one call of each peer: the median of rounds in which all took turns, at rest."""
     times: dict[str, list[float]] = {name: [] for name in peers}
     order = list(peers)
     for call in peers.values():
