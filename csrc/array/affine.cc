@@ -22,6 +22,7 @@ struct AffineRun {
   LoadPlan load;
   StorePlan store;
   simd::ElementwiseFn fn;
+  bool streams;
   alignas(8) std::byte scale[8];  // of the kind that it is computed in
   alignas(8) std::byte offset[8];
 
@@ -39,6 +40,7 @@ struct AffineRun {
       storer.End(n);
       begin += n;
     }
+    if (streams) simd::FlushStreams();
   }
 };
 
@@ -66,6 +68,7 @@ void RunApart(const View& in, double scale, double offset, const View& out, bool
   run.load.Make(in.dtype(), direct ? from : compute);
   run.store.Make(out.dtype(), compute);
   run.fn = !in_place && WorthStreaming(run, out.layout.nbytes()) ? kernel.stream : kernel.run;
+  run.streams = run.fn != kernel.run;
   SetNumber(scale, compute, run.scale);
   SetNumber(offset, compute, run.offset);
   Split(out.size(), in.dtype().itemsize() + out.dtype().itemsize(), options, run);

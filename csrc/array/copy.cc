@@ -58,6 +58,7 @@ struct CopyRun {
     const void* from = load.walk.data() + begin * size;
     const void* both[2] = {from, from};
     stream(both, store.walk.data() + begin * size, static_cast<size_t>((end - begin) * size));
+    simd::FlushStreams();
   }
 };
 

@@ -99,6 +99,7 @@ bool IsNative(const View& view, Kind kind) {
 // Every operand is memory without gaps in the same order: the kernel runs on it as it lies.
 struct DenseRun {
   simd::ElementwiseFn fn;
+  bool streams;
   size_t arity;
   const std::byte* in[kMaxInputs];
   int64_t in_size[kMaxInputs];
@@ -109,6 +110,7 @@ struct DenseRun {
     const void* from[kMaxInputs];
     for (size_t i = 0; i < arity; ++i) from[i] = in[i] + begin * in_size[i];
     fn(from, out + begin * out_size, static_cast<size_t>(end - begin));
+    if (streams) simd::FlushStreams();
   }
 };
 
@@ -155,6 +157,7 @@ bool MakeDense(const Kernel& kernel, std::span<const View* const> in, const View
 // The general case: blocks through loaders and a storer.
 struct BlockRun {
   simd::ElementwiseFn fn;
+  bool streams;
   size_t arity;
   int64_t block = kNoLimit;
   LoadPlan loads[kMaxInputs];
@@ -175,6 +178,7 @@ struct BlockRun {
       storer.End(n);
       begin += n;
     }
+    if (streams) simd::FlushStreams();
   }
 };
 
@@ -224,6 +228,7 @@ Status PlanInput(const View& given, Kind kind, const View& out, const AxisOrder&
   run.store.Make(out.dtype(), kernel.out);
   run.block = std::min(run.block, run.store.capacity);
   run.fn = kernel.For(n * out.dtype().itemsize(), in_place || !run.store.in_place);
+  run.streams = run.fn != kernel.run;
   Split(n, bytes, options, run);
   return Status::Ok();
 }
@@ -248,6 +253,7 @@ Status Elementwise(simd::Op op, std::span<const View* const> in, Kind compute, c
     int64_t bytes = dense.out_size;
     for (size_t i = 0; i < dense.arity; ++i) bytes += dense.in_size[i];
     dense.fn = kernel.For(n * dense.out_size, in_place);
+    dense.streams = dense.fn != kernel.run;
     Split(n, bytes, options, dense);
   } else if (n > 0) {
     SPANFLOW_TRY(RunGeneral(kernel, in, out, options));

@@ -246,6 +246,7 @@ HWY_INLINE void StreamCopy(const std::byte* HWY_RESTRICT from, std::byte* to, si
 }
 
 // Results are made in L1 and streamed out from there, which needs no second form of any kernel.
+// Whoever calls it flushes at the end of its work: a flush for each call would wait for memory.
 HWY_NOINLINE inline void StreamBlocks(const StepShape& shape, ElementwiseFn run,
                                       const void* const* inputs, void* output, size_t n) {
   constexpr size_t kLine = 64;
@@ -265,7 +266,6 @@ HWY_NOINLINE inline void StreamBlocks(const StepShape& shape, ElementwiseFn run,
     run(Inputs(shape, inputs, i).at, block, items);
     StreamCopy(block, out + i * shape.out, items * shape.out);
   }
-  hwy::FlushStream();
 }
 
 template <class Step>

@@ -1,7 +1,11 @@
 // Looks kernels up in the tables of the target in use.
 #include "simd/kernels.h"
 
+#include "simd/hwy_config.h"
 #include "simd/tables.h"
+
+// After hwy_config.h, which configures it.
+#include "hwy/cache_control.h"
 
 namespace spanflow::simd {
 namespace {
@@ -61,6 +65,8 @@ ElementwiseKernel FindAffine(base::Kind from, base::Kind to) {
   if (!base::IsNumeric(from) || (to != base::Kind::kF32 && to != base::Kind::kF64)) return {};
   return CurrentTables().affine[Index(from)][to == base::Kind::kF64];
 }
+
+void FlushStreams() { hwy::FlushStream(); }
 
 CastFn FindByteSwap(int unit) {
   return unit == 2 || unit == 4 || unit == 8 ? CurrentTables().byte_swaps[unit] : nullptr;

@@ -26,9 +26,12 @@ namespace spanflow::simd {
 using ElementwiseFn = void (*)(const void* const* in, void* out, size_t n);
 
 struct ElementwiseKernel {
-  ElementwiseFn run = nullptr;     // ordinary stores: the output is read again soon
-  ElementwiseFn stream = nullptr;  // stores past the caches, for outputs that do not fit into them
+  ElementwiseFn run = nullptr;  // ordinary stores: the output is read again soon
+  // Stores past the caches, for outputs that do not fit into them; other threads see them after
+  // FlushStreams.
+  ElementwiseFn stream = nullptr;
 };
+void FlushStreams();
 ElementwiseKernel FindKernel(Op op, base::Kind compute_kind);
 
 // A chain of operations on one run: each link works on the result so far and on other operands, the
