@@ -159,7 +159,7 @@ class TapRun final : public pipeline::StageRun {
 
 class EnumerateRun final : public pipeline::StageRun {
  public:
-  EnumerateRun(PythonSide side, int64_t start, bool to_arrays)
+  EnumerateRun(PythonSide side, const PythonCall&, int64_t start, bool to_arrays)
       : side_(std::move(side)), next_(start), to_arrays_(to_arrays) {}
 
   Status Process(Item item, Context& context) override {
@@ -185,8 +185,8 @@ class EnumerateRun final : public pipeline::StageRun {
 
 class CollateRun final : public pipeline::StageRun {
  public:
-  CollateRun(PythonSide side, PyObject* collate, bool to_arrays)
-      : side_(std::move(side)), collate_(collate), to_arrays_(to_arrays) {}
+  CollateRun(PythonSide side, const PythonCall& call, bool to_arrays)
+      : side_(std::move(side)), call_(call), to_arrays_(to_arrays) {}
 
   Status Process(Item item, Context& context) override {
     pipeline::Items items = std::move(static_cast<pipeline::Group&>(*item).items);
@@ -204,13 +204,14 @@ class CollateRun final : public pipeline::StageRun {
         const Ref object = ObjectFromItem(side_.state, std::move(one));
         capi::CheckStatus(PyList_Append(list.get(), object.get()));
       }
-      return EmitMade(side_, Check(PyObject_CallOneArg(collate_, list.get())), to_arrays_, context);
+      return EmitMade(side_, Check(PyObject_CallOneArg(call_.callable, list.get())), to_arrays_,
+                      context);
     });
   }
 
  private:
   const PythonSide side_;
-  PyObject* const collate_;
+  const PythonCall& call_;
   const bool to_arrays_;
 };
 
@@ -235,38 +236,6 @@ class CallDescription final : public pipeline::Stage {
   const PythonSide side_;
   const PythonCall call_;
   const std::tuple<More...> more_;
-};
-
-class EnumerateDescription final : public pipeline::Stage {
- public:
-  EnumerateDescription(PythonSide side, int64_t start, bool to_arrays)
-      : side_(std::move(side)), start_(start), to_arrays_(to_arrays) {}
-  std::string Name() const override { return "enumerate"; }
-  pipeline::Mode mode() const override { return pipeline::Mode::kSerialInOrder; }
-  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
-    return std::unique_ptr<pipeline::StageRun>(new EnumerateRun(side_, start_, to_arrays_));
-  }
-
- private:
-  const PythonSide side_;
-  const int64_t start_;
-  const bool to_arrays_;
-};
-
-class CollateDescription final : public pipeline::Stage {
- public:
-  CollateDescription(PythonSide side, std::string name, PyObject* collate, bool to_arrays)
-      : side_(std::move(side)), name_(std::move(name)), collate_(collate), to_arrays_(to_arrays) {}
-  std::string Name() const override { return name_; }
-  Result<std::unique_ptr<pipeline::StageRun>> Open(pipeline::Shape*) const override {
-    return std::unique_ptr<pipeline::StageRun>(new CollateRun(side_, collate_, to_arrays_));
-  }
-
- private:
-  const PythonSide side_;
-  const std::string name_;
-  PyObject* const collate_;
-  const bool to_arrays_;
 };
 
 template <class Run, class... More>
@@ -309,12 +278,14 @@ std::shared_ptr<const pipeline::Stage> CallTap(PythonSide side, PythonCall call)
 
 std::shared_ptr<const pipeline::Stage> EnumerateStage(PythonSide side, int64_t start,
                                                       bool to_arrays) {
-  return std::make_shared<EnumerateDescription>(std::move(side), start, to_arrays);
+  return Describe<EnumerateRun>(pipeline::Mode::kSerialInOrder, std::move(side),
+                                {"enumerate", nullptr, nullptr, nullptr}, start, to_arrays);
 }
 
 std::shared_ptr<const pipeline::Stage> CollateStage(PythonSide side, std::string name,
                                                     PyObject* collate, bool to_arrays) {
-  return std::make_shared<CollateDescription>(std::move(side), std::move(name), collate, to_arrays);
+  return Describe<CollateRun>(pipeline::Mode::kParallel, std::move(side),
+                              {std::move(name), collate, nullptr, nullptr}, to_arrays);
 }
 
 }  // namespace spanflow::bindings

@@ -48,8 +48,8 @@ bool IsWideOnAmd([[maybe_unused]] int64_t bit) {
 
 // Compressing 32-bit lanes into memory takes AMD's cores over a hundred cycles, and that is how
 // Highway's AVX-512 sort takes them apart: its AVX2 sort is eight times as fast there. (64-bit
-// lanes are compressed in a register.) What streams past the caches and computes little loses 5 to
-// 50 % with 64-byte vectors, for a reason that is not known.
+// lanes are compressed in a register.) What streams past the caches and computes little takes up
+// to twice as long with 64-byte vectors, for a reason that is not known.
 void TakeFasterOnesOf(int64_t bit, Tables* tables) {
   auto other = std::make_unique<Tables>();
   for (const auto fill : {&FillOrder, &FillArithmetic, &FillRounding, &FillLogic}) {
