@@ -156,16 +156,21 @@ repeat(1000)  # after a few hundred the allocators have what these runs need
 gc.collect()
 time.sleep(0.5)  # threads of the runs above end
 calm = threads()
-before, resident_before = state(calm)
-repeat(RUNS)
-after, resident_after = state(calm)
-grown = {name: (before.get(name, 0), after.get(name, 0)) for name in {**before, **after}
-         if after.get(name, 0) - before.get(name, 0) > ALLOWED}
-print(f"{RUNS} runs: {resident_after - resident_before} bytes resident, {calm} threads")
-assert not grown, grown
-for name in ("threads", "descriptors", "blocks", "bytes"):
-    assert after[name] == before[name], (name, before[name], after[name])
-assert resident_after - resident_before < 8 << 20, (resident_before, resident_after)
+# What allocators still take up at first differs from one thousand to the next; a leak does not.
+for _ in range(3):
+    before, resident_before = state(calm)
+    repeat(RUNS)
+    after, resident_after = state(calm)
+    grown = {name: (before.get(name, 0), after.get(name, 0)) for name in {**before, **after}
+             if after.get(name, 0) - before.get(name, 0) > ALLOWED}
+    print(f"{RUNS} runs: {resident_after - resident_before} bytes resident, {calm} threads")
+    assert not grown, grown
+    for name in ("threads", "descriptors", "blocks", "bytes"):
+        assert after[name] == before[name], (name, before[name], after[name])
+    if resident_after - resident_before < 4 << 20:
+        break
+else:
+    raise AssertionError(f"{resident_after - resident_before} bytes more, and so each time")
 """
 
 
